@@ -12,7 +12,8 @@ const (
 	tagged = 24
 
 	// minCap and the quarter by which a bucket's slice grows weigh the
-	// copying against the slack, which is about a tenth of the table.
+	// minCap, and a quarter beyond it, is how a bucket's slice grows: the
+	// copying weighed against the slack, about a tenth of the table.
 	minCap = 2
 )
 
