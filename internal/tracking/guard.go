@@ -1,0 +1,147 @@
+package tracking
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"limpet/internal/weburl"
+)
+
+// A store that was restarted may have loaded a log that was torn inside a
+// transaction, or fallen back to an older state; Redis 7.0 itself can come up
+// with a wrong count that way. So a seed is audited before the first claim after
+// a restart, and finding out must cost the claims between restarts nothing.
+//
+// A server forgets its scripts when it ends. The claim script's text begins with
+// the run id of the server that its sender has seen, so after a restart nobody
+// knows the script any more, and the sender learns from NOSCRIPT that it has to
+// look at the run id again. The script compares the run id with the one in P:m
+// under which the seed was audited last; of many workers only the first audits.
+
+// runs holds, by seed, the claim script for the run of the store last seen. Seeds
+// of a Cluster live on different servers.
+type runs struct {
+	mu sync.Mutex
+	by map[weburl.Seed]claimScript
+}
+
+type claimScript struct {
+	*script
+	run string
+}
+
+func (r *runs) get(seed weburl.Seed) (claimScript, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.by[seed]
+	return s, ok
+}
+
+func (r *runs) set(seed weburl.Seed, s claimScript) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = make(map[weburl.Seed]claimScript)
+	}
+	r.by[seed] = s
+}
+
+// claim runs the claim script under the guard. A repetition carries the nonce of
+// the first try, and gets the leases that try may have made.
+func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time.Duration) (reply, error) {
+	keys := t.keys(seed)
+	mark := nonce()
+	var r reply
+	err := t.repeat(ctx, func(try int) error {
+		for range 10 {
+			s, err := t.claimScript(ctx, seed)
+			if err != nil {
+				return err
+			}
+			cmd := s.evalSHA(ctx, keys, []any{t.options.EventCap, n, lease.Milliseconds(), mark, min(try, 1), s.run})
+			err = t.client.Process(ctx, cmd)
+			if redis.HasErrorPrefix(err, "NOSCRIPT") {
+				if err := t.greet(ctx, seed); err != nil {
+					return err
+				}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if r, err = readReply(cmd.Val()); err != nil || !r.is("audit") {
+				return err
+			}
+			report, err := t.audit(ctx, seed, true, s.run)
+			if err != nil {
+				return err
+			}
+			if t.options.OnAudit != nil {
+				t.options.OnAudit(report)
+			}
+		}
+		return fmt.Errorf("the store is restarted again and again")
+	})
+	if err != nil {
+		return nil, explain("claim", string(seed), err)
+	}
+	return r, r.unknown(scriptClaim, seed)
+}
+
+func (t *Tracker) claimScript(ctx context.Context, seed weburl.Seed) (claimScript, error) {
+	if s, ok := t.runs.get(seed); ok {
+		return s, nil
+	}
+	if err := t.greet(ctx, seed); err != nil {
+		return claimScript{}, err
+	}
+	s, _ := t.runs.get(seed)
+	return s, nil
+}
+
+// greet learns the store's run id and leaves the claim script for that run with
+// it. The id is asked for again afterwards: the script must not be left with a
+// run that it does not name.
+func (t *Tracker) greet(ctx context.Context, seed weburl.Seed) error {
+	node, err := t.node(ctx, seed)
+	if err != nil {
+		return err
+	}
+	run, err := runID(ctx, node)
+	for err == nil {
+		s := claimScript{newScript(scriptClaim.name, "-- run "+run+"\n"+scriptClaim.text), run}
+		if err = node.ScriptLoad(ctx, s.text).Err(); err != nil {
+			break
+		}
+		var after string
+		if after, err = runID(ctx, node); err == nil && after == run {
+			t.runs.set(seed, s)
+			return nil
+		}
+		run = after
+	}
+	return err
+}
+
+// runID is empty for a store that does not tell one; the guard then rests.
+func runID(ctx context.Context, c redis.UniversalClient) (string, error) {
+	info, err := c.Info(ctx, "server").Result()
+	if err != nil {
+		return "", err
+	}
+	return infoField(info, "run_id"), nil
+}
+
+func infoField(info, name string) string {
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
