@@ -119,7 +119,7 @@ func (t *Tracker) run(ctx context.Context, s *script, seed weburl.Seed, args ...
 // repeat sends a call until the store has answered it, the tries are spent or
 // the context ends. try counts from 0.
 func (t *Tracker) repeat(ctx context.Context, send func(try int) error) error {
-	wait := 100 * time.Millisecond
+	wait := 10 * time.Millisecond
 	for try := 0; ; try++ {
 		err := send(try)
 		if !worthRepeating(ctx, err) || try+1 >= t.options.Tries {
@@ -132,7 +132,7 @@ func (t *Tracker) repeat(ctx context.Context, send func(try int) error) error {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		case <-timer.C:
 		}
-		wait *= 2
+		wait = min(4*wait, 2*time.Second)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -55,7 +54,9 @@ func (t *Tracker) Submit(ctx context.Context, q SubmitRequest) (Submission, erro
 	if s.Status == Running {
 		t.noteSubmitted(ctx, q.Seed)
 	}
-	s.Synced = t.confirm(ctx, q.Seed)
+	if s.Created || s.Joined {
+		s.Synced = t.confirm(ctx, q.Seed, s.Generation)
+	}
 	return s, nil
 }
 
@@ -87,7 +88,7 @@ func keyDigest(key string) string {
 // confirm waits until the seed's writes are on the store's disk, where the store
 // can tell. WAITAOF speaks of the writes of its own connection, so a small one
 // goes before it; everything written earlier is then on disk as well.
-func (t *Tracker) confirm(ctx context.Context, seed weburl.Seed) bool {
+func (t *Tracker) confirm(ctx context.Context, seed weburl.Seed, generation int64) bool {
 	if t.noWaitAOF.Load() {
 		return false
 	}
@@ -96,7 +97,7 @@ func (t *Tracker) confirm(ctx context.Context, seed weburl.Seed) bool {
 		return false
 	}
 	pipe := node.Pipeline()
-	pipe.HSet(ctx, t.Key(seed, "m"), "confirmed", time.Now().Unix())
+	pipe.HSet(ctx, t.Key(seed, "m"), "confirmed", generation)
 	wait := pipe.Do(ctx, "waitaof", 1, 0, t.options.SyncTimeout.Milliseconds())
 	_, _ = pipe.Exec(ctx) // wait holds the error that counts
 	if err := wait.Err(); err != nil {
