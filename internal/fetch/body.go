@@ -50,8 +50,11 @@ func readBody(body io.Reader, codings []string, limit int64) (payload, error) {
 	wire := &wireReader{r: body, left: limit + 1}
 	p := payload{data: scratch.Get().(*bytes.Buffer)}
 	err := decode(p.data, wire, codings, limit)
-	if err == nil && len(codings) > 0 {
-		err = wire.drain()
+	if len(codings) > 0 {
+		// After a failure too: only then is it known whether there was a body.
+		if end := wire.drain(); err == nil {
+			err = end
+		}
 	}
 	p.raw = limit + 1 - wire.left
 	p.cut = wire.left == 0 || int64(p.data.Len()) > limit

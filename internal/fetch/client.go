@@ -56,7 +56,11 @@ func (c *Client) Ready(url string) time.Duration { return c.pacer.ready(weburl.S
 // Robots returns what the robots.txt for a page says, from memory or from the
 // host. The error is an *Error.
 func (c *Client) Robots(ctx context.Context, url string) (*Rules, error) {
-	rules, err := c.robots.rules(ctx, url)
+	normal, bad := weburl.Normalize(url)
+	if bad != nil {
+		return nil, &Error{Kind: KindProtocol, URL: url, Err: bad}
+	}
+	rules, err := c.robots.rules(ctx, normal)
 	if err != nil {
 		return nil, err
 	}

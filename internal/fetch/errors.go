@@ -28,7 +28,7 @@ const (
 	KindRefused   Kind = "refused-address" // the guard; Err is a *RefusedError
 	KindRobots    Kind = "robots"          // disallowed, or (retryable) not known
 	KindRedirects Kind = "too-many-redirects"
-	KindProtocol  Kind = "protocol"  // the answer is not HTTP, or the URL is not a page's
+	KindProtocol  Kind = "protocol"  // the answer is not HTTP, or (not retryable) the URL no page's
 	KindStatus    Kind = "status"    // an answer that is no page; Status says which
 	KindBody      Kind = "body"      // cut short, or coded as nobody asked for
 	KindDeferred  Kind = "deferred"  // not tried: the host may not be asked for RetryAfter
@@ -115,7 +115,9 @@ func classify(ctx context.Context, url string, err error) *Error {
 	case isReset(err):
 		e.Kind, e.Retryable = KindReset, true
 	default:
-		e.Kind = KindProtocol
+		// net/http does not tell half a header line from a wrong one, so this
+		// too may be an answer that was cut short.
+		e.Kind, e.Retryable = KindProtocol, true
 	}
 	return e
 }

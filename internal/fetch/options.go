@@ -77,4 +77,3 @@ type absoluteNames struct{ Resolver }
 func (r absoluteNames) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	return r.Resolver.LookupNetIP(ctx, network, strings.TrimSuffix(host, ".")+".")
 }
-

@@ -11,7 +11,7 @@ import (
 
 // pacer keeps the number of requests that a host has to answer at once, and
 // the time between the starts of two, within what is polite. Hosts are names
-// without port. It keeps nothing about a host that is idle and may be asked.
+// without port. It keeps nothing for long about a host that may be asked.
 type pacer struct {
 	clock    clock.Clock
 	parallel int           // requests in flight to one host, at most
@@ -20,15 +20,17 @@ type pacer struct {
 
 	mu      sync.Mutex // guards what follows
 	hosts   map[string]*hostPace
-	sweepAt int // number of hosts at which idle ones are forgotten
+	sweepAt int // number of hosts at which those that are idle are forgotten
 }
 
 type hostPace struct {
 	busy    int           // requests in flight
 	next    time.Time     // no request starts before
-	waiting int           // goroutines in acquire
-	changed chan struct{} // closed when those waiting should look again
+	changed chan struct{} // closed when those who wait should look again; nil when nobody does
 }
+
+// minSweep keeps small maps from being swept all the time.
+const minSweep = 1024
 
 func newPacer(c clock.Clock, parallel int, delay, patience time.Duration) *pacer {
 	return &pacer{
@@ -37,54 +39,26 @@ func newPacer(c clock.Clock, parallel int, delay, patience time.Duration) *pacer
 	}
 }
 
-// minSweep keeps small maps from being swept all the time.
-const minSweep = 1024
-
 // acquire waits until host may be asked and takes a slot; release gives it
 // back and is called once. The host's next request starts no sooner than
-// minDelay, or Options.Delay if that is longer, after this one.
+// minDelay after this one, or Options.Delay if that is longer.
 //
-// The error is KindCancelled when ctx ends, KindDeferred when the
-// wait is, or turns out, longer than Options.MaxWait.
+// The error is KindCancelled when ctx ends, and KindDeferred when the wait is,
+// or turns out to be, longer than Options.MaxWait.
 func (p *pacer) acquire(ctx context.Context, host string, minDelay time.Duration) (release func(), err *Error) {
-	p.mu.Lock()
-	h := p.host(host)
-	spacing := max(p.delay, minDelay)
-	if p.wait(h, p.clock.Now()) == 0 {
-		p.take(h, spacing)
-		p.mu.Unlock()
-		return func() { p.release(h) }, nil
-	}
-	h.waiting++
-	defer func() {
-		p.mu.Lock()
-		h.waiting--
-		p.mu.Unlock()
-	}()
-
 	deadline := p.clock.Now().Add(p.patience)
 	for {
-		now := p.clock.Now()
-		wait := p.wait(h, now)
-		switch {
-		case wait == 0:
-			p.take(h, spacing)
-			p.mu.Unlock()
-			return func() { p.release(h) }, nil
-		case h.next.After(deadline) || !now.Before(deadline):
-			p.mu.Unlock()
-			return nil, &Error{Kind: KindDeferred, Retryable: true, RetryAfter: min(wait, MaxRetryAfter),
-				Err: fmt.Errorf("host %s may not be asked for another %s", host, wait.Round(time.Millisecond))}
+		next, changed := p.try(host, max(p.delay, minDelay))
+		if changed == nil {
+			return func() { p.release(host) }, nil
 		}
-		if h.changed == nil {
-			h.changed = make(chan struct{})
+		left := deadline.Sub(p.clock.Now())
+		if left <= 0 || next > left {
+			return nil, tooLong(host, next)
 		}
-		changed := h.changed
-		p.mu.Unlock()
-
-		sleep := deadline.Sub(now)
-		if h.next.After(now) {
-			sleep = min(sleep, h.next.Sub(now))
+		sleep := left
+		if next > 0 {
+			sleep = min(sleep, next)
 		}
 		timer := p.clock.NewTimer(sleep)
 		select {
@@ -95,27 +69,50 @@ func (p *pacer) acquire(ctx context.Context, host string, minDelay time.Duration
 			return nil, &Error{Kind: KindCancelled, Retryable: true, Err: context.Cause(ctx)}
 		}
 		timer.Stop()
-		p.mu.Lock()
 	}
 }
 
-// ready returns how long to leave host alone; zero means that it may be asked
-// now. While all its slots are taken, the answer is when to look again.
-func (p *pacer) ready(host string) time.Duration {
+func tooLong(host string, next time.Duration) *Error {
+	e := &Error{Kind: KindDeferred, Retryable: true, RetryAfter: min(next, MaxRetryAfter)}
+	if next > 0 {
+		e.Err = fmt.Errorf("host %s may not be asked for another %s", host, next.Round(time.Millisecond))
+	} else {
+		e.Err = fmt.Errorf("host %s has not answered earlier requests yet", host)
+	}
+	return e
+}
+
+// try takes a slot if host may be asked. If not, changed is not nil and tells
+// when to look again, and next is the least wait; zero means that only the
+// slots are missing.
+func (p *pacer) try(host string, spacing time.Duration) (next time.Duration, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := p.hosts[host]
-	if h == nil {
-		return 0
+	h, now := p.host(host), p.clock.Now()
+	next = max(h.next.Sub(now), 0)
+	if next > 0 || h.busy >= p.parallel {
+		if h.changed == nil {
+			h.changed = make(chan struct{})
+		}
+		return next, h.changed
 	}
-	return p.wait(h, p.clock.Now())
+	h.busy++
+	if spacing > 0 {
+		h.next = now.Add(spacing)
+	}
+	return 0, nil
+}
+
+func (p *pacer) release(host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.hosts[host] // busy, hence still there
+	h.busy--
+	h.wake()
 }
 
 // postpone lets no request to host start for the time given, counted from now.
 func (p *pacer) postpone(host string, wait time.Duration) {
-	if wait <= 0 {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.host(host)
@@ -129,28 +126,20 @@ func (p *pacer) postpone(host string, wait time.Duration) {
 // as long as a page takes.
 const lookAgain = 5 * time.Millisecond
 
-// wait returns how long h may not be asked. It needs mu.
-func (p *pacer) wait(h *hostPace, now time.Time) time.Duration {
-	wait := max(h.next.Sub(now), 0)
+// ready returns how long host may not be asked; zero means that acquire would
+// not wait. While all slots are taken, the answer is when to look again.
+func (p *pacer) ready(host string) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.hosts[host]
+	if h == nil {
+		return 0
+	}
+	wait := max(h.next.Sub(p.clock.Now()), 0)
 	if h.busy >= p.parallel {
 		wait = max(wait, lookAgain)
 	}
 	return wait
-}
-
-// take needs mu.
-func (p *pacer) take(h *hostPace, spacing time.Duration) {
-	h.busy++
-	if spacing > 0 {
-		h.next = p.clock.Now().Add(spacing)
-	}
-}
-
-func (p *pacer) release(h *hostPace) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	h.busy--
-	h.wake()
 }
 
 // wake needs mu.
@@ -161,8 +150,8 @@ func (h *hostPace) wake() {
 	}
 }
 
-// host returns the state of a host and, now and then, forgets the others that
-// are idle. It needs mu.
+// host returns the state of a host and, now and then, forgets those that are
+// idle and may be asked. It needs mu.
 func (p *pacer) host(name string) *hostPace {
 	if h := p.hosts[name]; h != nil {
 		return h
@@ -170,7 +159,8 @@ func (p *pacer) host(name string) *hostPace {
 	if len(p.hosts) >= p.sweepAt {
 		now := p.clock.Now()
 		for name, h := range p.hosts {
-			if h.busy == 0 && h.waiting == 0 && !h.next.After(now) {
+			if h.busy == 0 && !h.next.After(now) {
+				h.wake()
 				delete(p.hosts, name)
 			}
 		}
