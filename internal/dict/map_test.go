@@ -3,33 +3,11 @@ package dict
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
-	"strconv"
 	"testing"
+
+	"limpet/internal/modeltest"
 )
-
-// seeded returns a source of random numbers that LIMPET_SEED can repeat. The
-// positions of keys differ from one process to the next all the same.
-func seeded(t testing.TB) *rand.Rand {
-	s := rand.Uint64()
-	if env := os.Getenv("LIMPET_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("LIMPET_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("LIMPET_SEED=%d", s)
-	return rand.New(rand.NewPCG(s, s))
-}
-
-func rounds(n int) int {
-	if os.Getenv("LIMPET_TORTURE") != "" {
-		return 50 * n
-	}
-	return n
-}
 
 func key(i int) []byte { return fmt.Appendf(nil, "key:%d", i) }
 
@@ -79,8 +57,8 @@ func (m *Map[V]) check(t testing.TB) {
 }
 
 func TestMap_RandomOperations_AgreeWithGoMap(t *testing.T) {
-	rnd := seeded(t)
-	for range rounds(5) {
+	rnd := modeltest.Rand(t)
+	for range modeltest.Rounds(5) {
 		var m Map[int]
 		model := map[string]int{}
 		for phase := range 6 {
@@ -212,7 +190,7 @@ func TestMap_EditAndFind_PointAtTheStoredValue(t *testing.T) {
 }
 
 func TestMap_Stamps_NeverFallBelowTheKeysNewestChange(t *testing.T) {
-	rnd := seeded(t)
+	rnd := modeltest.Rand(t)
 	var m Map[int]
 	newest := map[int]uint64{}
 	for now := uint64(1); now < 60000; now++ {
@@ -235,7 +213,7 @@ func TestMap_Stamps_NeverFallBelowTheKeysNewestChange(t *testing.T) {
 }
 
 func TestMap_Random_IsNearlyUniform(t *testing.T) {
-	rnd := seeded(t)
+	rnd := modeltest.Rand(t)
 	var m Map[int]
 	if _, _, ok := m.Random(1); ok {
 		t.Fatal("Random of an empty Map")

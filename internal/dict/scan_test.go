@@ -3,6 +3,8 @@ package dict
 import (
 	"math/rand/v2"
 	"testing"
+
+	"limpet/internal/modeltest"
 )
 
 // churn drives the table through growth and shrink, a few changes a call.
@@ -28,8 +30,8 @@ func (c *churn) step(set, del func(i int)) {
 }
 
 func TestScan_TableGrowsAndShrinksMeanwhile_EveryStayingKeyIsSeen(t *testing.T) {
-	rnd := seeded(t)
-	for range rounds(40) {
+	rnd := modeltest.Rand(t)
+	for range modeltest.Rounds(40) {
 		var m Map[int]
 		const stay = 300
 		for i := range stay {
@@ -64,7 +66,7 @@ func TestScan_TableGrowsAndShrinksMeanwhile_EveryStayingKeyIsSeen(t *testing.T) 
 }
 
 func TestScan_AnyNumberIsACursor(t *testing.T) {
-	rnd := seeded(t)
+	rnd := modeltest.Rand(t)
 	var m Map[int]
 	if next := m.Scan(12345, func(string, int) { t.Fatal("an entry in an empty Map") }); next != 0 {
 		t.Fatalf("empty Map: next %d", next)
@@ -83,7 +85,7 @@ func TestScan_AnyNumberIsACursor(t *testing.T) {
 // TestSnapshot_WritersGrowAndShrinkTheTable_EveryKeyOfTheCutIsSavedOnce is
 // the protocol of the package comment against a copy taken at the cut.
 func TestSnapshot_WritersGrowAndShrinkTheTable_EveryKeyOfTheCutIsSavedOnce(t *testing.T) {
-	rnd := seeded(t)
+	rnd := modeltest.Rand(t)
 	var m Map[*int] // pointers, changed in place, as a keyspace would
 	c := churn{rnd: rnd, space: 6000}
 	set := func(i int) {
@@ -96,7 +98,7 @@ func TestSnapshot_WritersGrowAndShrinkTheTable_EveryKeyOfTheCutIsSavedOnce(t *te
 	}
 	del := func(i int) { m.Delete(key(i)) }
 	mixed := 0
-	for epoch := uint32(1); epoch <= uint32(rounds(80)); epoch++ {
+	for epoch := uint32(1); epoch <= uint32(modeltest.Rounds(80)); epoch++ {
 		for range rnd.IntN(200) {
 			c.step(set, del)
 		}

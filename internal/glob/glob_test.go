@@ -4,28 +4,14 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"limpet/internal/modeltest"
 	"limpet/internal/testredis"
 )
-
-func seeded(t testing.TB) *rand.Rand {
-	s := rand.Uint64()
-	if env := os.Getenv("LIMPET_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("LIMPET_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("LIMPET_SEED=%d", s)
-	return rand.New(rand.NewPCG(s, s))
-}
 
 func random(rnd *rand.Rand, alphabet string, n int) string {
 	b := make([]byte, rnd.IntN(n+1))
@@ -36,7 +22,7 @@ func random(rnd *rand.Rand, alphabet string, n int) string {
 }
 
 func TestMatch_RandomPatterns_AgreeWithRedis(t *testing.T) {
-	rnd := seeded(t)
+	rnd := modeltest.Rand(t)
 	ctx := context.Background()
 	client := testredis.Start(t, testredis.Options{}).Client()
 	names := []string{"", "a", "^", "-", "]", "\\", "*", "\xff", "\x80"}
@@ -51,7 +37,7 @@ func TestMatch_RandomPatterns_AgreeWithRedis(t *testing.T) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	patterns := []string{"", "*", "**", "\\", "[", "[^", "[a", "[a-", "[a-c", "[\\", "a\\", "a*\\", "[z-a]", "[a-\xff]", "[a-]", "[]", "[^]", "*[^]*"}
-	for range rounds(3000) {
+	for range modeltest.Rounds(3000) {
 		patterns = append(patterns, random(rnd, "aabbcd**??[[]]^-\\z\x80\xff\x00", 8))
 	}
 	for _, p := range patterns {
@@ -75,23 +61,16 @@ func TestMatch_RandomPatterns_AgreeWithRedis(t *testing.T) {
 	}
 }
 
-func rounds(n int) int {
-	if os.Getenv("LIMPET_TORTURE") != "" {
-		return 50 * n
-	}
-	return n
-}
-
 // CONFIG GET matches parameter names without case.
 func TestMatchFold_RandomPatterns_AgreeWithRedis(t *testing.T) {
-	rnd := seeded(t)
+	rnd := modeltest.Rand(t)
 	ctx := context.Background()
 	client := testredis.Start(t, testredis.Options{}).Client()
 	all, err := client.ConfigGet(ctx, "*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range rounds(500) {
+	for range modeltest.Rounds(500) {
 		p := "*" + random(rnd, "aAsSeE-**??[[]]^\\", 7) + "*"
 		got, err := client.ConfigGet(ctx, p).Result()
 		if err != nil {
