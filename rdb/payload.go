@@ -3,10 +3,13 @@ package rdb
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"limpet/internal/crc"
 	"limpet/internal/lzf"
 )
+
+var compressors = sync.Pool{New: func() any { return new(lzf.Compressor) }}
 
 // EncodeValue is the payload that DUMP answers: the value's type and body, the
 // version of the format (2 bytes) and a checksum (8 bytes), both little endian.
@@ -15,7 +18,8 @@ func EncodeValue(v Value) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rdb: %w", err)
 	}
-	w := writer{lzf: new(lzf.Compressor)}
+	w := writer{lzf: compressors.Get().(*lzf.Compressor)}
+	defer compressors.Put(w.lzf)
 	w.byte(enc.typ)
 	if err := enc.write(&w); err != nil {
 		return nil, fmt.Errorf("rdb: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -212,7 +213,11 @@ func diff(got, want []Entry) string {
 		slices.SortFunc(es, func(a, b Entry) int { return bytes.Compare(a.Key, b.Key) })
 		return es
 	}
-	return cmp.Diff(norm(want), norm(got))
+	got, want = norm(got), norm(want)
+	if reflect.DeepEqual(got, want) { // which is much faster
+		return ""
+	}
+	return cmp.Diff(want, got)
 }
 
 func TestRoundTrip_EveryType_IsTheSame(t *testing.T) {
@@ -409,7 +414,7 @@ func TestValue_EncodeDecode_IsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.Key, err)
 		}
-		if d := cmp.Diff(canonical(e.Value), canonical(v)); d != "" {
+		if d := diff([]Entry{{Value: v}}, []Entry{{Value: e.Value}}); d != "" {
 			t.Errorf("%s: %s", e.Key, d)
 		}
 	}
