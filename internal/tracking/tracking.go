@@ -202,7 +202,8 @@ type Result struct {
 	// State is where the page stands after Done and Dup.
 	State State
 	// SeedCompleted reports that this call took the last page: the seed has
-	// become completed, or is cancelled and drained. True for one call only.
+	// become completed, or is cancelled and drained. One call is told, or none
+	// when its reply is lost; what must not be missed reads [EventCompleted].
 	SeedCompleted bool
 	// Discovered counts the links given with Complete.
 	Discovered Discovered
