@@ -230,3 +230,26 @@ func TestFaviconHash_IsShodans(t *testing.T) {
 		}
 	}
 }
+
+func TestClip_CutsBetweenCharacters(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"abc", 3, "abc"},
+		{"abcd", 3, "abc"},
+		{"aé", 2, "a"},
+		{"ééé", 4, "éé"},
+		{"a😀b", 4, "a"},
+		{"a😀b", 5, "a😀"},
+		{"a\xffb", 5, "a\uFFFDb"},
+		{"\xffa\xffa", 5, "\uFFFDa"},
+		{strings.Repeat("\x80", 100), 3, "\uFFFD"},
+		{"貝", 0, ""},
+	} {
+		if got := clipTo(c.s, c.n); got != c.want {
+			t.Errorf("clipTo(%q, %d) = %q, want %q", c.s, c.n, got, c.want)
+		}
+	}
+}

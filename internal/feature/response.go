@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 func describeHTTP(in *Input) HTTP {
@@ -133,13 +134,18 @@ func millis(d time.Duration) float64 {
 
 func clip(s string) string { return clipTo(s, MaxText) }
 
-// clipTo cuts s to at most n bytes of valid UTF-8, between characters.
+// clipTo returns at most n bytes of s, as valid UTF-8 and cut between
+// characters.
 func clipTo(s string, n int) string {
+	if len(s) > n+utf8.UTFMax {
+		s = s[:n+utf8.UTFMax] // a character that this cuts lies beyond n
+	}
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) > n {
-		for n > 0 && s[n]&0xC0 == 0x80 {
+		for n > 0 && !utf8.RuneStart(s[n]) {
 			n--
 		}
 		s = s[:n]
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return s
 }
