@@ -1,0 +1,55 @@
+# Targets for people; `make` alone prints them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GO    ?= go
+TOOL   = $(GO) tool -modfile=tools/go.mod
+PKGS   = ./...
+
+.PHONY: help
+help: ## print the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: up
+up: build ## build and run the crawler on the embedded store (needs Go only)
+	./bin/limpet up
+
+.PHONY: build
+build: ## build bin/limpet
+	$(GO) build -o bin/limpet ./cmd/limpet
+
+.PHONY: test
+test: test-deps lint ## install what the tests need, then run all of them (at most 15 minutes)
+	$(GO) test -timeout 14m $(PKGS)
+	$(GO) test -timeout 10m -race $(RACE)
+
+# Everything concurrent runs a second time under the race detector.
+RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api
+
+# What the tests start for real: redis-server, nginx, and the HTML
+# documentation that is used as a site nobody here wrote.
+DEBS = redis-server redis-tools nginx-light python3.11-doc postgresql-doc-15 wget
+
+.PHONY: test-deps
+test-deps: ## install or name the Debian packages that the tests need
+	@scripts/test-deps.sh $(DEBS)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, errcheck, ineffassign
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:" $$unformatted; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(TOOL) staticcheck $(PKGS)
+	$(TOOL) errcheck $(PKGS)
+	$(TOOL) ineffassign $(PKGS)
+
+.PHONY: torture
+torture: test-deps ## the long runs: kills, crashes, random models (about an hour)
+	LIMPET_TORTURE=1 $(GO) test -count=1 -timeout 3h $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for a minute
+	scripts/fuzz.sh 60s
+
+.PHONY: bench-crawl
+bench-crawl: test-deps ## pages a second beside colly, on the same site in the same run
+	cd bench/crawl && $(GO) run .

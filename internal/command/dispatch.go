@@ -1,0 +1,120 @@
+package command
+
+import (
+	"limpet/resp"
+)
+
+// Process runs one request of a session and writes exactly one reply to out.
+// Refusals (unknown command, wrong arity, no authentication, writes denied,
+// queueing in MULTI) are decided here, in Redis's order.
+func (u *Unit) Process(s *Session, args [][]byte, out *resp.Writer) {
+	out.Proto = s.Proto
+	s.LastSeen = u.now
+	cmd := Lookup(args[0])
+	if cmd == nil {
+		u.refuse(s, out, errUnknown(args))
+		return
+	}
+	cmd, text := resolve(cmd, args)
+	if text != "" {
+		u.refuse(s, out, text)
+		return
+	}
+	s.LastName = cmd.Name
+	if !s.Authed && !cmd.Is(NoAuth) {
+		u.refuse(s, out, errNoAuth)
+		return
+	}
+	if u.ReadOnly != "" && (cmd.Is(Write) || cmd.Name == "ping") {
+		u.refuse(s, out, u.ReadOnly)
+		return
+	}
+	if s.tx.open && !endsQueueing(cmd.Name) {
+		if cmd.Is(NoMulti) {
+			u.refuse(s, out, "ERR Command not allowed inside a transaction")
+			return
+		}
+		s.tx.queue = append(s.tx.queue, cloneArgs(args))
+		out.Simple("QUEUED")
+		return
+	}
+	u.call(s, cmd, args, out)
+}
+
+// resolve goes from a container to its subcommand and checks the arity. text is
+// the error, "" when all is well.
+func resolve(cmd *Command, args [][]byte) (_ *Command, text string) {
+	if cmd.Subs != nil && len(args) > 1 {
+		sub := cmd.sub(args[1])
+		if sub == nil {
+			return nil, errUnknownSub(cmd.Name, args[1])
+		}
+		cmd = sub
+	}
+	if !cmd.arityFits(len(args)) {
+		return nil, errArity(cmd.Name)
+	}
+	return cmd, ""
+}
+
+// refuse answers with an error; a transaction that was being queued is lost.
+func (u *Unit) refuse(s *Session, out *resp.Writer, text string) {
+	if s.tx.open {
+		s.tx.failed = true
+	}
+	out.Error(text)
+}
+
+// call runs a command that was let through.
+func (u *Unit) call(s *Session, cmd *Command, args [][]byte, out *resp.Writer) {
+	c := u.push()
+	*c = Ctx{u: u, Cmd: cmd, Args: args, W: out, DB: u.ks.DB(s.DB), Session: s}
+	cmd.Handler(c)
+	u.pop()
+	u.ks.Stats.Commands++
+	u.calls[cmd.id]++
+}
+
+// Replay runs a command of the log, never a MULTI or an EXEC: the log's reader
+// hands transactions over whole. An unknown command or a wrong number of
+// arguments is an error: the log holds only what some server once accepted.
+func (u *Unit) Replay(s *Session, args [][]byte, out *resp.Writer) error {
+	cmd := Lookup(args[0])
+	if cmd == nil {
+		return UnknownCommandError{Name: string(clip(args[0], 128))}
+	}
+	cmd, text := resolve(cmd, args)
+	if text != "" {
+		return resp.ServerError(text)
+	}
+	u.call(s, cmd, args, out)
+	return nil
+}
+
+// UnknownCommandError says that the log holds a command that is not in the
+// table, so that replaying it would leave the data different from what it was.
+type UnknownCommandError struct{ Name string }
+
+func (e UnknownCommandError) Error() string { return "unknown command '" + e.Name + "'" }
+
+func endsQueueing(name string) bool {
+	switch name {
+	case "exec", "discard", "multi", "watch", "quit", "reset":
+		return true
+	}
+	return false
+}
+
+func cloneArgs(args [][]byte) [][]byte {
+	size := 0
+	for _, a := range args {
+		size += len(a)
+	}
+	flat := make([]byte, 0, size)
+	out := make([][]byte, len(args))
+	for i, a := range args {
+		flat = append(flat, a...)
+		out[i] = flat[len(flat)-len(a) : len(flat) : len(flat)]
+	}
+	return out
+}

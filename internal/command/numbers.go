@@ -1,0 +1,130 @@
+package command
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"limpet/resp"
+)
+
+// How arguments become numbers and numbers become text. Redis reads integers
+// strictly, floats with strtod or strtold, and computes INCRBYFLOAT in the x87's
+// extended precision.
+
+func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
+// int reads argument i as an integer; the error is written when it is none.
+func (c *Ctx) int(i int) (int64, bool) {
+	n, ok := resp.ParseInt(c.Args[i])
+	if !ok {
+		c.fail(errNotInteger)
+	}
+	return n, ok
+}
+
+// positive reads argument i as an integer in 0..2^63-1, the rule of COUNT-like
+// arguments.
+func (c *Ctx) positive(i int) (int64, bool) {
+	n, ok := resp.ParseInt(c.Args[i])
+	if !ok || n < 0 {
+		c.fail(errPositive)
+		return 0, false
+	}
+	return n, true
+}
+
+// extendedPrecision is the mantissa of x86's long double, in which Redis adds.
+const extendedPrecision = 64
+
+// addFloat adds two decimal texts and gives the sum as Redis prints it: 17
+// digits behind the point at most, trailing zeros dropped. old counts as 0 when
+// it is not there. badText is the error for text that is no number.
+func (c *Ctx) addFloat(old []byte, found bool, by []byte, badOld string) (text []byte, ok bool) {
+	a := new(big.Float).SetPrec(extendedPrecision)
+	if found {
+		a, ok = parseLongDouble(old)
+		if !ok {
+			c.fail(badOld)
+			return nil, false
+		}
+	}
+	b, ok := parseLongDouble(by)
+	if !ok {
+		c.fail(errNotFloat)
+		return nil, false
+	}
+	if a.IsInf() || b.IsInf() {
+		c.fail(errNaNOrInfinity)
+		return nil, false
+	}
+	sum := new(big.Float).SetPrec(extendedPrecision).Add(a, b)
+	return formatLongDouble(sum), true
+}
+
+func parseLongDouble(b []byte) (*big.Float, bool) {
+	if len(b) == 0 || len(b) > 255 || isSpace(b[0]) {
+		return nil, false
+	}
+	s := strings.TrimPrefix(strings.ToLower(string(b)), "+")
+	switch s {
+	case "inf", "infinity":
+		return new(big.Float).SetInf(false), true
+	case "-inf", "-infinity":
+		return new(big.Float).SetInf(true), true
+	}
+	if strings.ContainsRune(s, '_') {
+		return nil, false
+	}
+	f, _, err := big.ParseFloat(s, 0, extendedPrecision, big.ToNearestEven)
+	if err != nil || strings.HasPrefix(s, "0b") || strings.HasPrefix(s, "0o") {
+		return nil, false
+	}
+	if exp := f.MantExp(nil); exp > 16384 { // beyond long double's range
+		return nil, false
+	}
+	return f, true
+}
+
+func formatLongDouble(f *big.Float) []byte {
+	text := f.Append(nil, 'f', 17)
+	if i := strings.IndexByte(string(text), '.'); i >= 0 {
+		for text[len(text)-1] == '0' {
+			text = text[:len(text)-1]
+		}
+		if text[len(text)-1] == '.' {
+			text = text[:len(text)-1]
+		}
+	}
+	if string(text) == "-0" {
+		return []byte("0")
+	}
+	return text
+}
+
+// parseFloat reads a double as strtod does for scores and ranges: inf and nan
+// by name, hexadecimal floats, no spaces around.
+func parseFloat(b []byte) (float64, bool) {
+	if len(b) == 0 || isSpace(b[0]) || isSpace(b[len(b)-1]) {
+		return 0, false
+	}
+	s := string(b)
+	if strings.ContainsRune(s, '_') {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil && !math.IsInf(f, 0) {
+		return 0, false
+	}
+	if math.IsNaN(f) {
+		return 0, false
+	}
+	return f, true
+}
+
+func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func equalFoldString(a, b string) bool { return strings.EqualFold(a, b) }
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }

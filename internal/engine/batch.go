@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"limpet/internal/command"
+	"limpet/resp"
+)
+
+// Batch is what a connection has sent at once: requests, parsed, not yet run.
+// The arguments are slices of the connection's buffer; they need to stay valid
+// only until Exec returns.
+type Batch struct {
+	args [][]byte
+	ends []int // end in args of each request
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { b.args, b.ends = b.args[:0], b.ends[:0] }
+
+// Add appends a request; one of no arguments is ignored.
+func (b *Batch) Add(args [][]byte) {
+	if len(args) == 0 {
+		return
+	}
+	b.args = append(b.args, args...)
+	b.ends = append(b.ends, len(b.args))
+}
+
+// Len is the number of requests.
+func (b *Batch) Len() int { return len(b.ends) }
+
+// Ticket is the sequence number of the newest log record that replies depend on.
+type Ticket uint64
+
+// Exec runs a batch for a session and appends one reply for each request to out.
+// The replies must not be sent before Wait(ticket) has returned nil.
+//
+// A session that asked to be closed (QUIT) runs nothing more; its remaining
+// requests get no reply.
+func (e *Engine) Exec(s *command.Session, b *Batch, out *resp.Writer) Ticket {
+	e.log.throttle()
+	e.dumping.throttle()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var ticket uint64
+	begin := 0
+	for _, end := range b.ends {
+		if s.Closing {
+			break
+		}
+		ticket = max(ticket, e.runOne(s, b.args[begin:end], out))
+		begin = end
+	}
+	e.flushRecords()
+	return Ticket(ticket)
+}
+
+// runOne runs a request as a unit. e.mu is held.
+func (e *Engine) runOne(s *command.Session, args [][]byte, out *resp.Writer) (ticket uint64) {
+	e.unit.ReadOnly = e.refusal()
+	e.beginUnit()
+	e.unit.Process(s, args, out)
+	return max(e.endUnit(), e.unit.ReadStamp())
+}
+
+// beginUnit gives the unit the time and the sequence number that its changes
+// will have. e.mu is held.
+func (e *Engine) beginUnit() {
+	e.ks.Seq = e.seq + 1
+	e.unit.Begin(e.clock.Now().UnixMicro())
+}
+
+// endUnit takes the unit's effects into the records of this batch and answers
+// their sequence number, 0 when nothing was changed. e.mu is held.
+func (e *Engine) endUnit() (seq uint64) {
+	if !e.unit.Changed() {
+		return 0
+	}
+	e.seq++
+	e.records = e.annotate(e.records)
+	e.records, e.logDB = e.unit.Effects().AppendTo(e.records, e.logDB, e.unit.Independent())
+	return e.seq
+}
+
+// flushRecords hands the batch's records to the log. e.mu is held.
+func (e *Engine) flushRecords() {
+	if e.handed == e.seq {
+		return
+	}
+	e.log.append(e.records, e.seq)
+	e.handed = e.seq
+	e.records = reusable(e.records)
+}
+
+// Wait returns when the replies of a ticket may be sent: under appendfsync
+// always when the log is synced up to it, else at once. An error means that what
+// the replies tell may be lost: they must not be sent.
+func (e *Engine) Wait(t Ticket) error { return e.log.wait(uint64(t)) }
+
+// Refusal is the wire error for requests whose replies could not be made
+// durable, and for writes while the log is broken; "" when all is well.
+func (e *Engine) Refusal() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.refusal()
+}

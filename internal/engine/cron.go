@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"time"
+
+	"limpet/aof"
+)
+
+// cron looks after the engine ten times a second: it deletes keys whose deadline
+// has passed, starts rewrites and saves that are due, and tries to heal a broken
+// log.
+func (e *Engine) cron() {
+	t := e.clock.NewTicker(cronPeriod)
+	defer t.Stop()
+	heal := healer{e: e}
+	counted, since := int64(0), e.clock.Now()
+	for {
+		select {
+		case <-e.quit:
+			return
+		case <-t.C():
+		}
+		if e.log.failure() != nil {
+			heal.try()
+			continue
+		}
+		e.expireDue()
+		e.mu.Lock()
+		now := e.clock.Now()
+		if !e.saves.busy() && !e.stopping {
+			switch {
+			case e.rewriteDue(now):
+				e.startRewrite()
+			case e.saves.saveQueued:
+				e.startSave()
+			}
+		}
+		if passed := now.Sub(since); passed >= time.Second {
+			done := e.ks.Stats.Commands
+			e.opsPerSecond = max(0, int64(float64(done-counted)/passed.Seconds()))
+			counted, since = done, now
+		}
+		e.mu.Unlock()
+	}
+}
+
+// expireDue deletes keys whose deadline has passed, a few at a time so that
+// nobody waits long.
+func (e *Engine) expireDue() {
+	for range 20 {
+		e.log.throttle()
+		e.dumping.throttle()
+		e.mu.Lock()
+		if e.log.failure() != nil {
+			e.mu.Unlock()
+			return
+		}
+		e.beginUnit()
+		n := e.unit.ExpireDue(expirePerRun)
+		e.endUnit()
+		e.flushRecords()
+		e.mu.Unlock()
+		if n < expirePerRun {
+			return
+		}
+	}
+}
+
+// annotate writes #TS before the first record of each second. e.mu is held.
+func (e *Engine) annotate(records []byte) []byte {
+	if !e.options.Timestamps {
+		return records
+	}
+	now := e.clock.Now().Unix()
+	if now <= e.lastTS {
+		return records
+	}
+	e.lastTS = now
+	return aof.AppendTimestamp(records, time.Unix(now, 0))
+}

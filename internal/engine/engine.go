@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"limpet/aof"
+	"limpet/clock"
+	"limpet/internal/command"
+	"limpet/internal/keyspace"
+)
+
+// Engine is a store over a directory. Its methods may be called by many
+// goroutines, but for those whose comment says that mu is held: they are called
+// by the commands that the engine runs.
+type Engine struct {
+	options Options
+	clock   clock.Clock
+	logger  *slog.Logger
+	dir     string
+	pid     int
+	runID   string
+	started time.Time
+	unlock  io.Closer // the directory's lock
+	files   *aof.Dir
+	log     *commitLog
+	dumping *spoolGate
+
+	background sync.WaitGroup // rewrites, saves, cron
+	quit       chan struct{}  // closed by Close
+	down       chan struct{}  // closed by SHUTDOWN; see Done
+
+	mu       sync.Mutex // guards what follows
+	ks       *keyspace.Keyspace
+	unit     *command.Unit
+	sessions map[int64]*command.Session
+	nextID   int64
+	stopping bool
+	shutDown bool
+
+	seq     uint64 // number of the newest unit that changed something
+	records []byte // effects of the running batch, not yet with the log
+	handed  uint64 // newest unit whose effects the log has
+	logDB   int    // database selected at the end of the log, -1 for none
+	lastTS  int64  // second of the last annotation
+
+	saves       saves
+	baseSize    int64 // bytes of the base
+	oldSize     int64 // bytes of the incr files before the live one
+	rewriteBase int64 // size after the last rewrite, for the growth rule
+	loaded      loadStats
+	functions   [][]byte // sources of function libraries found in the files
+
+	port         int
+	maxClients   int
+	accepted     int64
+	rejected     int64
+	opsPerSecond int64
+	peakMemory   uint64
+}
+
+// newEngine is an engine with an empty keyspace and no log yet.
+func newEngine(dir string, o Options) *Engine {
+	o = o.withDefaults()
+	e := &Engine{
+		options: o, clock: o.Clock, logger: o.Logger, dir: dir, pid: os.Getpid(), runID: newRunID(),
+		started: o.Clock.Now(), dumping: newSpoolGate(),
+		quit: make(chan struct{}), down: make(chan struct{}),
+		ks: keyspace.New(o.Limits.Databases), sessions: map[int64]*command.Session{}, nextID: 1, logDB: -1,
+		maxClients: 10000,
+	}
+	e.unit = command.NewUnit(e.ks, e, o.Limits)
+	e.saves = newSaves(e.started, e.dumping)
+	return e
+}
+
+// newRunID names this run of the store: 40 hexadecimal digits, as Redis does.
+// Clients that see another one know that the store was restarted.
+func newRunID() string {
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
+// RunID names this run of the store.
+func (e *Engine) RunID() string { return e.runID }
+
+// NewSession registers a connection.
+func (e *Engine) NewSession(addr, local string) *command.Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := command.NewSession(e.nextID, addr, local, e.unit.Limits.Password == "", e.clock.Now().UnixMilli())
+	e.nextID++
+	e.accepted++
+	e.sessions[s.ID] = s
+	return s
+}
+
+// EndSession forgets a connection that has gone.
+func (e *Engine) EndSession(s *command.Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unit.Forget(s)
+	delete(e.sessions, s.ID)
+}
+
+// Sessions yields the connections. e.mu is held.
+func (e *Engine) Sessions() iter.Seq[*command.Session] {
+	return func(yield func(*command.Session) bool) {
+		for id := int64(1); id < e.nextID; id++ {
+			if s, ok := e.sessions[id]; ok && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// SetPort tells INFO where the store listens.
+func (e *Engine) SetPort(port int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.port = port
+}
+
+// Rejected counts a connection that was refused.
+func (e *Engine) Rejected() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rejected++
+}
+
+// refusal says why writes are refused, "" when they are not. e.mu is held.
+func (e *Engine) refusal() string {
+	if err := e.log.failure(); err != nil {
+		return "MISCONF Errors writing to the AOF file: " + reason(err)
+	}
+	return ""
+}
+
+// Sleep is DEBUG SLEEP: everything waits. e.mu is held.
+func (e *Engine) Sleep(seconds float64) {
+	if seconds <= 0 {
+		return
+	}
+	<-e.clock.After(time.Duration(min(seconds, 3600) * float64(time.Second)))
+}
+
+// ScriptLog is redis.log.
+func (e *Engine) ScriptLog(level int, message string) {
+	levels := [...]slog.Level{slog.LevelDebug, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn}
+	e.logger.Log(context.Background(), levels[level], "script: "+message)
+}
+
+// ConfigResetStat is CONFIG RESETSTAT. e.mu is held.
+func (e *Engine) ConfigResetStat() {
+	e.ks.Stats = keyspace.Stats{}
+	e.accepted, e.rejected = 0, 0
+}
+
+// Shutdown is SHUTDOWN: it lets whoever waits on Done close the engine. e.mu is
+// held.
+func (e *Engine) Shutdown(s *command.Session, o command.ShutdownOptions) (wireError string) {
+	if o.Abort {
+		return "ERR No shutdown in progress."
+	}
+	if o.Save {
+		if text := e.Save(); text != "" && !o.Force {
+			return "ERR Errors trying to SHUTDOWN. Check logs."
+		}
+	}
+	if e.log.failure() != nil && !o.Force {
+		return "ERR Errors trying to SHUTDOWN. Check logs."
+	}
+	s.Closing = true
+	if !e.shutDown {
+		e.shutDown = true
+		close(e.down)
+	}
+	return ""
+}
+
+// Done is closed when a client has asked for SHUTDOWN.
+func (e *Engine) Done() <-chan struct{} { return e.down }
+
+// Close syncs everything and releases the directory. Its error says that
+// acknowledged writes may be missing on disk.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.stopping {
+		e.mu.Unlock()
+		return nil
+	}
+	e.stopping = true
+	e.mu.Unlock()
+	close(e.quit)
+	e.background.Wait()
+	err := e.log.close()
+	if unlockErr := e.unlock.Close(); err == nil {
+		err = unlockErr
+	}
+	if err != nil {
+		return fmt.Errorf("engine: close %s: %w", e.dir, err)
+	}
+	return nil
+}
+
+// logSize is the size of base and incr files together. e.mu is held.
+func (e *Engine) logSize() int64 { return e.baseSize + e.oldSize + e.log.size.Load() }

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"limpet/aof"
+	"limpet/internal/command"
+	"limpet/internal/keyspace"
+	"limpet/rdb"
+	"limpet/resp"
+	"limpet/vfs"
+)
+
+// Open opens the store in a directory: it takes the directory for itself,
+// replays the files, and begins or continues the log. Until it has replayed
+// everything it changes nothing that holds data; see aof.Plan for what is cut
+// and kept then.
+func Open(dir string, o Options) (*Engine, error) {
+	e := newEngine(dir, o)
+	if err := e.take(); err != nil {
+		return nil, err
+	}
+	if err := e.load(); err != nil {
+		_ = e.unlock.Close()
+		return nil, err
+	}
+	e.background.Go(e.cron)
+	return e, nil
+}
+
+// take creates the directory if it is missing and locks it.
+func (e *Engine) take() error {
+	fsys := e.options.FS
+	if _, err := fsys.Stat(e.dir); errors.Is(err, fs.ErrNotExist) {
+		if err := fsys.MkdirAll(e.dir, 0o755); err != nil {
+			return err
+		}
+		if err := fsys.SyncDir(filepath.Dir(filepath.Clean(e.dir))); err != nil {
+			return err
+		}
+	}
+	lock, err := fsys.Lock(filepath.Join(e.dir, e.options.AppendFileName+".lock"))
+	if err != nil {
+		return err
+	}
+	e.unlock = lock
+	return nil
+}
+
+// loadStats is what the last start has read.
+type loadStats struct {
+	keys    int64 // from RDB files
+	expired int64 // of dump.rdb, dropped
+}
+
+// load replays the files and begins or continues the log.
+func (e *Engine) load() error {
+	files, err := aof.OpenDir(e.options.FS, e.dir, aof.Options{
+		DirName: e.options.AppendDirName, FileName: e.options.AppendFileName,
+		RefuseTruncated: e.options.RefuseTruncated, KeepHistory: e.options.KeepOld, Clock: e.clock,
+	})
+	if err != nil {
+		return err
+	}
+	e.files = files
+	plan, err := files.Load()
+	if err != nil {
+		return err
+	}
+	for _, path := range plan.Strays {
+		e.logger.Warn("a log file that nothing names was left alone", "file", path)
+	}
+	began := e.clock.Now()
+	l := newLoader(e)
+	replayed, err := plan.Replay(l)
+	if err != nil {
+		return err
+	}
+	if cut := replayed.Cut; cut != nil {
+		e.logger.Warn("the log ended in the middle of a command or a transaction, as after a power cut; what was unfinished is kept beside it",
+			"file", cut.Torn.File, "offset", cut.Torn.CutAt, "bytes", cut.Bytes, "kept_as", cut.SavedAs)
+	}
+	writer, err := e.begin(plan)
+	if err != nil {
+		return err
+	}
+	if err := e.measure(writer.Size()); err != nil {
+		_ = writer.Close()
+		return err
+	}
+	e.rewriteBase = e.baseSize
+	e.unit.Changes = 0
+	e.ks.Stats = keyspace.Stats{}
+	e.log = newCommitLog(writer, e.options.Fsync, e.clock, e.logger)
+	l.report(e.clock.Now().Sub(began), replayed.Commands)
+	if err := files.DeleteHistory(); err != nil {
+		e.logger.Warn("files that a rewrite has replaced could not be deleted yet", "error", err)
+	}
+	return nil
+}
+
+// begin opens the log for writing. A directory without one gets a first base: of
+// dump.rdb if there is one, since a server that is told to keep a log for the
+// first time must not start empty (as Redis does), else of nothing.
+func (e *Engine) begin(plan *aof.Plan) (*aof.Writer, error) {
+	if !plan.Empty() {
+		return e.files.OpenIncr()
+	}
+	if err := e.loadDump(); err != nil {
+		return nil, err
+	}
+	base, err := e.files.CreateTempBase()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.writeDump(base, true, noLock{}, nil); err != nil {
+		return nil, err
+	}
+	return e.files.CreateWithBase(base.Name())
+}
+
+// loadDump reads dump.rdb, if there is one.
+func (e *Engine) loadDump() error {
+	path := filepath.Join(e.dir, e.options.DBFileName)
+	file, err := vfs.Open(e.options.FS, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	l := newLoader(e)
+	l.dropExpired = true
+	if _, err := l.Preamble(file); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	e.logger.Info("there was no log yet: its first base is made of the dump", "file", path, "keys", e.loaded.keys)
+	return nil
+}
+
+// measure takes the sizes of the files; live is that of the newest incr file.
+func (e *Engine) measure(live int64) error {
+	base, incrs, err := e.files.Sizes()
+	if err != nil {
+		return err
+	}
+	e.baseSize, e.oldSize = base, max(0, incrs-live)
+	return nil
+}
+
+// loader is the end of a replay that changes the keyspace.
+type loader struct {
+	e           *Engine
+	file        string
+	session     *command.Session
+	out         resp.Writer
+	dropExpired bool
+	failed      int // commands that answered with an error
+	firstError  string
+}
+
+func newLoader(e *Engine) *loader {
+	return &loader{e: e, session: command.NewSession(0, "", "", true, 0)}
+}
+
+// Begin announces a file.
+func (l *loader) Begin(f aof.PlannedFile) {
+	l.file = f.Name
+	l.session.DB = 0
+}
+
+// Preamble loads an RDB.
+func (l *loader) Preamble(r io.Reader) (length int64, err error) {
+	d := rdb.NewDecoder(r, rdb.DecoderOptions{KeepPacked: true})
+	now := l.e.clock.Now().UnixMilli()
+	for {
+		entry, err := d.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := l.entry(entry, now); err != nil {
+			return 0, err
+		}
+	}
+	if names := d.Modules(); len(names) > 0 {
+		return 0, fmt.Errorf("holds data of the modules %s: %w", strings.Join(names, ", "), rdb.ErrUnsupported)
+	}
+	l.e.functions = append(l.e.functions, d.Functions()...)
+	return d.Consumed(), nil
+}
+
+func (l *loader) entry(entry rdb.Entry, now int64) error {
+	if entry.DB >= l.e.ks.Databases() {
+		return fmt.Errorf("holds database %d, but only %d are configured", entry.DB, l.e.ks.Databases())
+	}
+	if l.dropExpired && entry.ExpireAtMs != 0 && entry.ExpireAtMs <= now {
+		l.e.loaded.expired++
+		return nil
+	}
+	object, err := keyspace.FromRDB(entry.Value, l.e.unit.Limits.Packing())
+	if err != nil {
+		return fmt.Errorf("key %.64q: %w", entry.Key, err)
+	}
+	db := l.e.ks.DB(entry.DB)
+	if _, _, dup := db.View(entry.Key); dup {
+		return fmt.Errorf("key %.64q occurs twice: %w", entry.Key, rdb.ErrCorrupt)
+	}
+	db.Put(entry.Key, object)
+	db.SetDeadline(entry.Key, entry.ExpireAtMs)
+	l.e.loaded.keys++
+	return nil
+}
+
+// Unit applies a command or a transaction of the log.
+func (l *loader) Unit(u aof.Unit) error {
+	unit := l.e.unit
+	unit.Loading = true
+	defer func() { unit.Loading = false }()
+	unit.Begin(l.e.clock.Now().UnixMicro())
+	for _, c := range u.Commands {
+		l.out.Reset()
+		if err := unit.Replay(l.session, c.Args, &l.out); err != nil {
+			return fmt.Errorf("%s: offset %d: %w", l.file, c.Start, err)
+		}
+		if len(l.out.Buf) > 0 && l.out.Buf[0] == '-' {
+			if l.failed++; l.failed == 1 {
+				l.firstError = fmt.Sprintf("%s: offset %d: %.40q: %s", l.file, c.Start, c.Args[0], strings.TrimSpace(string(l.out.Buf)))
+			}
+		}
+	}
+	return nil
+}
+
+func (l *loader) report(took time.Duration, commands int) {
+	if l.failed > 0 {
+		l.e.logger.Warn("commands of the log were answered with an error, which redis-server would pass over in silence",
+			"commands", l.failed, "first", l.firstError)
+	}
+	l.e.logger.Info("the store is loaded", "keys", l.e.ks.Len(), "from_rdb", l.e.loaded.keys, "commands", commands, "took", took)
+}
+
+// reason is the operating system's word for a failure, in Redis's spelling.
+func reason(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	text := errno.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
+}

@@ -1,0 +1,50 @@
+package limpet
+
+import (
+	"limpet/internal/command"
+	"limpet/internal/engine"
+	"limpet/resp"
+)
+
+// Batch is requests to be run together; see [Session.Exec].
+type Batch = engine.Batch
+
+// Ticket stands for the newest change to the store that a batch's replies depend
+// on, made by the batch or only seen by it.
+type Ticket = engine.Ticket
+
+// Session is a client's view of the store: a selected database, a transaction, a
+// protocol version. One goroutine uses it at a time.
+type Session struct {
+	db *DB
+	s  *command.Session
+}
+
+// Session begins a session; addr and local are the two ends of the connection,
+// for CLIENT LIST.
+func (db *DB) Session(addr, local string) *Session {
+	return &Session{db: db, s: db.e.NewSession(addr, local)}
+}
+
+// Exec runs the batch's requests one after another, each of them alone, and
+// appends a reply for each to out. The replies must not be shown to anybody
+// before [Session.Wait] has returned nil for the ticket.
+func (s *Session) Exec(b *Batch, out *resp.Writer) Ticket { return s.db.e.Exec(s.s, b, out) }
+
+// Wait holds a batch's replies back as long as the policy asks for. An error
+// means that what they say may be lost; [Session.Refusal] is then the error to
+// answer with.
+func (s *Session) Wait(t Ticket) error { return s.db.e.Wait(t) }
+
+// Refusal is the wire error for requests whose outcome could not be made durable.
+func (s *Session) Refusal() string { return s.db.e.Refusal() }
+
+// Closing tells that the client asked to be disconnected once the replies are
+// sent.
+func (s *Session) Closing() bool { return s.s.Closing }
+
+// Authenticated tells whether the session may send large requests.
+func (s *Session) Authenticated() bool { return s.s.Authed }
+
+// Close ends the session.
+func (s *Session) Close() { s.db.e.EndSession(s.s) }

@@ -1,0 +1,49 @@
+package parity
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestScripts_EveryReplyIsTheRealOnes(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("testdata: %v, %d files", err, len(files))
+	}
+	p := startPair(t)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			p.t, p.real.t, p.ours.t = t, t, t
+			runScript(t, p, file)
+		})
+	}
+}
+
+func runScript(t *testing.T, p *pair, file string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.reset()
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		mark, rest := byte(0), line
+		if strings.IndexByte("~?!", line[0]) >= 0 && len(line) > 1 && line[1] == ' ' {
+			mark, rest = line[0], line[2:]
+		}
+		real, ours := p.both(words(t, rest)...)
+		switch {
+		case mark == '!':
+		case mark == '?' && real[0] == ours[0]:
+		case mark == '~' && sameSet(real, ours):
+		case mark == 0 && string(real) == string(ours):
+		default:
+			t.Errorf("%s:%d: %s\n  redis:  %q\n  limpet: %q", file, i+1, line, real, ours)
+		}
+	}
+}
