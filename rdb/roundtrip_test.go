@@ -299,6 +299,17 @@ func TestEncoder_SeqForms_EqualPlainOnes(t *testing.T) {
 	}
 }
 
+// twice yields two zero pairs.
+func twice[A, B any](yield func(A, B) bool) {
+	var a A
+	var b B
+	for range 2 {
+		if !yield(a, b) {
+			return
+		}
+	}
+}
+
 func TestEncoder_ValuesThatCannotBeSaved_AreRefused(t *testing.T) {
 	id := StreamID{1, 1}
 	for name, v := range map[string]Value{
@@ -310,6 +321,9 @@ func TestEncoder_ValuesThatCannotBeSaved_AreRefused(t *testing.T) {
 		"empty nodes":     Nodes{},
 		"seq too short":   SetSeq{3, slices.Values(strs("a"))},
 		"seq too long":    SetSeq{1, slices.Values(strs("a", "b", "c"))},
+		"hash seq":        HashSeq{1, twice[[]byte, []byte]},
+		"zset seq":        ZSetSeq{1, twice[[]byte, float64]},
+		"list seq":        ListSeq{2, slices.Values([]Node{{Plain: true}})},
 		"no number":       ZSet{{[]byte("a"), math.NaN()}},
 		"expiring field":  Hash{{[]byte("a"), []byte("b"), 5}},
 		"unknown packing": Packed{99, nil},
@@ -377,6 +391,26 @@ func TestDecoder_RDBInFrontOfOtherBytes_LeavesThemReadable(t *testing.T) {
 		if rest, err := io.ReadAll(d.Rest()); err != nil || string(rest) != tail {
 			t.Errorf("rest is %q, %v", rest, err)
 		}
+	}
+}
+
+func TestEncoder_ManyNumbers_PassThroughTheBuffer(t *testing.T) {
+	want := []Entry{{Key: []byte("k"), Value: Set(ints(100_000))}}
+	got, err := decode(bytes.NewReader(encode(t, want, EncoderOptions{})), DecoderOptions{})
+	if d := diff(got, want); err != nil || d != "" {
+		t.Error(err, len(d))
+	}
+}
+
+func TestStream_OfAnOldFile_ReadUpToIsEstimatedAsRedisDoes(t *testing.T) {
+	s := &Stream{FirstID: StreamID{10, 1}, LastID: StreamID{30, 0}, Entries: make([]StreamEntry, 3)}
+	for id, want := range map[StreamID]int64{{0, 0}: 0, {10, 1}: 1, {10, 2}: -1, {20, 0}: -1, {30, 0}: 3, {30, 1}: -1} {
+		if got := s.readUpTo(id); got != want {
+			t.Errorf("%v: %d, want %d", id, got, want)
+		}
+	}
+	if got := (&Stream{LastID: StreamID{5, 5}}).readUpTo(StreamID{5, 5}); got != 0 {
+		t.Errorf("of an empty stream: %d", got)
 	}
 }
 

@@ -80,6 +80,29 @@ func TestBacklen_AtEachLimit_IsReadBackwards(t *testing.T) {
 	}
 }
 
+// The lengths are those of the same entries in a redis-server 7.0.15: from 16383
+// on, one short of what two bytes could say, the backlen takes three.
+func TestBacklen_Of16383_TakesThreeBytes(t *testing.T) {
+	for size, want := range map[int]int{16382: 16382 + 2, 16383: 16383 + 3} {
+		l := of(strings.Repeat("x", size-5))
+		if got := l.Bytes() - headerSize - 1; got != want {
+			t.Errorf("entry of %d bytes takes %d, want %d", size, got, want)
+		}
+	}
+}
+
+func TestValidate_WrongCount_IsRefused(t *testing.T) {
+	l := of("a", "b", "c")
+	for _, n := range []int{0, 2, 4, 65534} {
+		if l.setCount(n); Validate(l) == nil {
+			t.Errorf("3 entries pass for %d", n)
+		}
+	}
+	if l.setCount(countUnknown); Validate(l) != nil || l.Len() != 3 {
+		t.Error("a list may say that its count is not known")
+	}
+}
+
 func TestParseInt_OnlyCanonicalDecimals(t *testing.T) {
 	for _, n := range []int64{0, 1, -1, 9, 10, math.MaxInt64, math.MinInt64, math.MinInt64 + 1} {
 		if got, ok := ParseInt(strconv.AppendInt(nil, n, 10)); !ok || got != n {
