@@ -27,7 +27,8 @@
 // ([ErrNewer]). A file without its end is damage and never an empty database,
 // also when it has no bytes at all.
 //
-// The Decoder may be given hostile bytes: it takes no more memory than a small
-// multiple of what it was given, whatever lengths that claims, and checks packed
+// The Decoder may be given hostile bytes: it takes memory for what has arrived
+// and never for a length that is merely claimed (compression can make 88 bytes
+// of one, and every element of a list costs a slice), and checks packed
 // collections to the last byte before anybody walks them.
 package rdb
