@@ -69,7 +69,7 @@ func (d *dialer) dialTCP(ctx context.Context, addr string) (*conn, error) {
 	looked := time.Now()
 	tcp, err := d.dialAny(ctx, host, port, addrs)
 	if err != nil {
-		return nil, duringDial(ctx, classifyConnect(err))
+		return nil, orTimeout(classifyConnect(err), "connect", d.connectTimeout)
 	}
 	c := &conn{Conn: tcp, dns: looked.Sub(start), connect: time.Since(looked)}
 	if a, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
@@ -78,13 +78,12 @@ func (d *dialer) dialTCP(ctx context.Context, addr string) (*conn, error) {
 	return c, nil
 }
 
-// duringDial gives a dial's own time-out precedence over what it made fail.
-// Not for lookups: a resolver that does not answer is another matter than a
-// host that does not.
-func duringDial(ctx context.Context, e *dialError) error {
-	var timeout *timeoutError
-	if e.kind != KindRefused && errors.As(context.Cause(ctx), &timeout) {
-		return &dialError{kind: KindTimeout, retryable: true, err: timeout}
+// orTimeout says which limit a dial has met, if that is what made it fail. Not
+// for lookups: a resolver that does not answer is another matter than a host
+// that does not.
+func orTimeout(e *dialError, phase string, limit time.Duration) error {
+	if isTimeout(e.err) {
+		return &dialError{kind: KindTimeout, retryable: true, err: &timeoutError{phase, limit}}
 	}
 	return e
 }
@@ -192,7 +191,7 @@ func (d *dialer) dialTLS(ctx context.Context, _, addr string) (net.Conn, error) 
 	start := time.Now()
 	if err := session.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
-		return nil, duringDial(ctx, classifyHandshake(err))
+		return nil, orTimeout(classifyHandshake(err), "tls", d.tlsTimeout)
 	}
 	c.tlsTime = time.Since(start)
 	c.verifyError = d.verify(cfg.ServerName, session.ConnectionState())

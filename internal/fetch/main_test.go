@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -147,3 +148,6 @@ func short(o *Options) {
 	o.ConnectTimeout, o.TLSTimeout = 100*time.Millisecond, 100*time.Millisecond
 	o.HeaderTimeout, o.BodyTimeout = 100*time.Millisecond, 100*time.Millisecond
 }
+
+// quiet is for servers whose clients fail on purpose.
+var quiet = log.New(io.Discard, "", 0)

@@ -58,8 +58,8 @@ func TestPacer_Delay_SpacesStarts(t *testing.T) {
 	await(t, f, 1)
 	f.Advance(2*time.Second - 1)
 	select {
-	case <-done:
-		t.Fatal("the second request started too early")
+	case err := <-done:
+		t.Fatal("the second request started too early, or failed:", err)
 	default:
 	}
 	f.Advance(1)
