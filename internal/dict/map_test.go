@@ -145,8 +145,8 @@ func TestMap_EmptyKey_IsAKey(t *testing.T) {
 func TestMap_KeysOfOneHashPrefix_BucketsGrowDirectoryDoesNot(t *testing.T) {
 	var m Map[int]
 	model := map[string]int{}
-	for i := 0; len(model) < 2000; i++ {
-		if k := key(i); hashOf(string(k))>>54 == 0 {
+	for i := 0; len(model) < 1000; i++ {
+		if k := key(i); hashOf(string(k))>>57 == 0 {
 			m.Set(k, i)
 			model[string(k)] = i
 		}

@@ -1,12 +1,14 @@
 package glob
 
+type text interface{ ~string | ~[]byte }
+
 // Match says whether the whole of s matches the pattern.
-func Match(pattern, s []byte) bool { return match(pattern, s, false) }
+func Match[P, S text](pattern P, s S) bool { return match(pattern, s, false) }
 
 // MatchFold is Match without regard to the case of ASCII letters.
-func MatchFold(pattern, s []byte) bool { return match(pattern, s, true) }
+func MatchFold[P, S text](pattern P, s S) bool { return match(pattern, s, true) }
 
-func match(pattern, s []byte, fold bool) bool {
+func match[P, S text](pattern P, s S, fold bool) bool {
 	p, i := 0, 0
 	star, from := -1, 0 // the pattern after the last star, and its next try in s
 	for {
@@ -43,7 +45,7 @@ func match(pattern, s []byte, fold bool) bool {
 
 // matchByte matches c with the element at pattern[p], which is not a star, and
 // returns where the next element begins.
-func matchByte(pattern []byte, p int, c byte, fold bool) (ok bool, next int) {
+func matchByte[P text](pattern P, p int, c byte, fold bool) (ok bool, next int) {
 	switch pattern[p] {
 	case '?':
 		return true, p + 1
@@ -58,7 +60,7 @@ func matchByte(pattern []byte, p int, c byte, fold bool) (ok bool, next int) {
 }
 
 // matchClass is matchByte for the class whose inside begins at pattern[p].
-func matchClass(pattern []byte, p int, c byte, fold bool) (ok bool, next int) {
+func matchClass[P text](pattern P, p int, c byte, fold bool) (ok bool, next int) {
 	not := p < len(pattern) && pattern[p] == '^'
 	if not {
 		p++

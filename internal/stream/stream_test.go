@@ -130,6 +130,18 @@ func TestStream_RandomOperations_AgreeWithSlice(t *testing.T) {
 	}
 }
 
+func TestTrim_CountsOfANodeChangeTheirSize_EntriesStayReadable(t *testing.T) {
+	s, model := New(), []modelEntry{}
+	for i := range uint64(400) {
+		s.Add(ID{i + 1, 0}, [][]byte{[]byte("f"), []byte("v")}, Limits{})
+		model = append(model, modelEntry{ID{i + 1, 0}, "f|v"})
+	}
+	for _, left := range []int{300, 260, 100} { // 127 is the last count of one byte
+		s.TrimLen(left, TrimOptions{})
+		check(t, s, model[len(model)-left:])
+	}
+}
+
 func checkRanges(t *testing.T, rnd *rand.Rand, s *Stream, model []modelEntry) {
 	t.Helper()
 	for range 5 {
