@@ -28,7 +28,7 @@ func everyCut(t *testing.T, dump ledger, prepare func(*vfs.Crash), scenario func
 			s.units, s.durable = dump, len(dump) // cut before it was read
 		}
 		images := []*vfs.Crash{disk.LoseUnsynced(), disk.KeepAll()}
-		for range rounds(12) {
+		for range rounds(8) {
 			images = append(images, disk.CrashImage(rng), cutWhileOpening(disk.CrashImage(rng), dump, rng))
 		}
 		for i, image := range images {
@@ -160,7 +160,7 @@ func TestCut_CrashAtEveryStep_KeepsTheTornBytesSomewhere(t *testing.T) {
 func TestEverything_RandomLives_NeverLoseADurableUnit(t *testing.T) {
 	rng := seeded(t)
 	dump := ledger{"dump"}
-	for range rounds(150) {
+	for range rounds(120) {
 		disk := newDisk(t)
 		last := &store{units: dump, durable: len(dump)}
 		for life := range 5 {

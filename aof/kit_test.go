@@ -187,6 +187,7 @@ func (s *store) rewrite(late int) error {
 		return err
 	}
 	if err := s.append(late); err != nil {
+		_ = s.fs.Remove(temp)
 		return err
 	}
 	if err := s.d.CommitBase(temp, s.w.Seq()); err != nil {

@@ -214,7 +214,7 @@ func (d *Dir) findStrays(p *Plan, listing map[string]int64) error {
 		}
 	}
 	home, err := d.fs.ReadDir(d.home)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range home {

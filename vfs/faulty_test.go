@@ -117,8 +117,8 @@ func TestFaulty_Until_HoldsTheOperationBack(t *testing.T) {
 	go func() { done <- f.Sync() }()
 	<-reached
 	select {
-	case <-done:
-		t.Fatal("the sync did not wait")
+	case err := <-done:
+		t.Fatalf("the sync did not wait: %v", err)
 	default:
 	}
 	_, err = f.Write([]byte("others go on"))
