@@ -2,7 +2,7 @@ package tracking
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +85,7 @@ func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time
 				t.options.OnAudit(report)
 			}
 		}
-		return fmt.Errorf("the store is restarted again and again")
+		return errRestarting
 	})
 	if err != nil {
 		return nil, explain("claim", string(seed), err)
@@ -113,10 +113,13 @@ func (t *Tracker) greet(ctx context.Context, seed weburl.Seed) error {
 		return err
 	}
 	run, err := runID(ctx, node)
-	for err == nil {
+	for range 10 {
+		if err != nil {
+			return err
+		}
 		s := claimScript{newScript(scriptClaim.name, "-- run "+run+"\n"+scriptClaim.text), run}
-		if err = node.ScriptLoad(ctx, s.text).Err(); err != nil {
-			break
+		if err := node.ScriptLoad(ctx, s.text).Err(); err != nil {
+			return err
 		}
 		var after string
 		if after, err = runID(ctx, node); err == nil && after == run {
@@ -125,8 +128,11 @@ func (t *Tracker) greet(ctx context.Context, seed weburl.Seed) error {
 		}
 		run = after
 	}
-	return err
+	return errRestarting
 }
+
+// errRestarting is also what a proxy before several servers looks like.
+var errRestarting = errors.New("the store's run_id changes from one answer to the next: name one server, or a Cluster as such")
 
 // runID is empty for a store that does not tell one; the guard then rests.
 func runID(ctx context.Context, c redis.UniversalClient) (string, error) {

@@ -112,7 +112,10 @@ func (t *Tracker) confirm(ctx context.Context, seed weburl.Seed, generation int6
 
 // node is the server that holds a seed's keys.
 func (t *Tracker) node(ctx context.Context, seed weburl.Seed) (redis.UniversalClient, error) {
-	if cluster, ok := t.client.(*redis.ClusterClient); ok {
+	cluster, ok := t.client.(interface {
+		MasterForKey(ctx context.Context, key string) (*redis.Client, error)
+	})
+	if ok {
 		return cluster.MasterForKey(ctx, t.Key(seed, "u"))
 	}
 	return t.client, nil

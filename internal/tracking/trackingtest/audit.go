@@ -102,8 +102,8 @@ func auditDamage(t *testing.T, b *bench) {
 		"every index lost":             {del("q", "d", "l", "dlq", "url", "m", "total", "crawled", "failed"), []string{"q", "l", "dlq", "url", "total"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &bench{b.Tracker, t, b.ctx, b.client}
-			_ = c.FlushAll(ctx).Err()
+			b := &bench{b.Tracker, t, b.ctx, b.client, b.options}
+			del("m", "u", "url", "q", "d", "l", "r", "ev", "dlq", "total", "crawled", "failed", "status", "last_crawled", "completed_at")()
 			b.mixedSeed()
 			damage.do()
 
@@ -163,7 +163,7 @@ func claimAudits(t *testing.T, b *bench) {
 	b.client.Set(b.ctx, b.Key(seed, "crawled"), "2", 0)
 	b.client.HSet(b.ctx, b.Key(seed, "m"), "run", "an earlier one")
 	var reports []tracking.AuditReport
-	o := benchOptions
+	o := b.options
 	o.OnAudit = func(r tracking.AuditReport) { reports = append(reports, r) }
 	b.Tracker = tracking.New(b.client, o)
 	b.claimOne()

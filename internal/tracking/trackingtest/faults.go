@@ -37,24 +37,43 @@ func (f faulty) Process(ctx context.Context, cmd redis.Cmder) error {
 	return f.UniversalClient.Process(ctx, cmd)
 }
 
+// MasterForKey makes a tracker treat it as a Cluster where it is one.
+func (f faultyCluster) MasterForKey(ctx context.Context, key string) (*redis.Client, error) {
+	return f.cluster.MasterForKey(ctx, key)
+}
+
+type faultyCluster struct {
+	faulty
+	cluster *redis.ClusterClient
+}
+
+// through gives the same store seen through a client that loses calls.
+func (b *bench) through(decide func(redis.Cmder) fate) *bench {
+	f := faulty{b.client, decide}
+	if cluster, ok := b.client.(*redis.ClusterClient); ok {
+		return b.over(faultyCluster{f, cluster})
+	}
+	return b.over(f)
+}
+
 // losing loses the reply of the n-th call from now on, n counted from 1.
 func (b *bench) losing(n int) *bench {
 	var mu sync.Mutex
-	return b.over(faulty{b.client, func(redis.Cmder) fate {
+	return b.through(func(redis.Cmder) fate {
 		mu.Lock()
 		defer mu.Unlock()
 		if n--; n == 0 {
 			return replyLost
 		}
 		return delivered
-	}})
+	})
 }
 
 // killed is a worker's client and context that both end at its n-th call: before
 // the store sees it, or after the store has executed it.
 func (b *bench) killed(n int, executed bool) (*bench, context.Context) {
 	ctx, kill := context.WithCancel(b.ctx)
-	w := b.over(faulty{b.client, func(redis.Cmder) fate {
+	w := b.through(func(redis.Cmder) fate {
 		n--
 		switch {
 		case n > 0:
@@ -65,7 +84,7 @@ func (b *bench) killed(n int, executed bool) (*bench, context.Context) {
 		}
 		kill()
 		return requestLost
-	}})
+	})
 	w.ctx = ctx
 	return w, ctx
 }

@@ -89,7 +89,7 @@ type walk struct {
 func randomModel(t *testing.T, b *bench) {
 	n := randomSeed(t)
 	w := &walk{bench: b, random: rand.New(rand.NewPCG(n, 0))}
-	w.workers = b.over(faulty{b.client, func(redis.Cmder) fate {
+	w.workers = b.through(func(redis.Cmder) fate {
 		switch w.random.IntN(20) {
 		case 0:
 			w.lost = true
@@ -98,7 +98,7 @@ func randomModel(t *testing.T, b *bench) {
 			return requestLost
 		}
 		return delivered
-	}})
+	})
 	w.submit()
 	for range rounds(600) {
 		w.step()
@@ -578,11 +578,11 @@ func crowd(t *testing.T, b *bench) {
 	for range workers {
 		random := rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))
 		var lock sync.Mutex
-		w := b.over(faulty{b.client, func(redis.Cmder) fate {
+		w := b.through(func(redis.Cmder) fate {
 			lock.Lock()
 			defer lock.Unlock()
 			return map[int]fate{0: replyLost, 1: requestLost}[random.IntN(200)]
-		}})
+		})
 		wg.Go(func() {
 			for {
 				leases, info, err := w.Claim(w.ctx, seed, 1+random.IntN(8), 200*time.Millisecond)

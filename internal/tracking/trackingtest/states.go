@@ -534,7 +534,8 @@ func registryRepair(t *testing.T, b *bench) {
 		b.submitNamed(name)
 	}
 	must[tracking.Status](b)(b.Pause(b.ctx, "c.test"))
-	b.client.Del(b.ctx, "fcrawler:registry", "fcrawler:active_seeds")
+	b.client.Del(b.ctx, "fcrawler:registry")
+	b.client.Del(b.ctx, "fcrawler:active_seeds")
 	b.client.ZAdd(b.ctx, "fcrawler:active_seeds", zAt(1, "c.test"), zAt(2, "ghost.test"))
 	want := tracking.RegistryRepair{Registered: 3, Activated: 2, Deactivated: 2}
 	if fixed := must[tracking.RegistryRepair](b)(b.RepairRegistry(b.ctx)); fixed != want {
@@ -551,7 +552,7 @@ func registryRepair(t *testing.T, b *bench) {
 }
 
 func hashTags(t *testing.T, b *bench) {
-	o := benchOptions
+	o := b.options
 	o.HashTags = true
 	b.Tracker = tracking.New(b.client, o)
 	b.submit(span(0, 5)...)

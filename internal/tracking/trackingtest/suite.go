@@ -76,27 +76,28 @@ const seed = weburl.Seed("test.com")
 // bench is a store with a tracker and the shorthands of the tests.
 type bench struct {
 	*tracking.Tracker
-	t      testing.TB
-	ctx    context.Context
-	client redis.UniversalClient
+	t       testing.TB
+	ctx     context.Context
+	client  redis.UniversalClient
+	options tracking.Options
 }
 
 func newBench(t testing.TB, client redis.UniversalClient) *bench {
-	return &bench{tracking.New(client, benchOptions), t, t.Context(), client}
-}
-
-// benchOptions keep every event of a test, and read the URL from records made by
-// recordOf.
-var benchOptions = tracking.Options{
-	EventCap:  100_000,
-	RecordURL: func(record []byte) string { return string(record) },
+	// Every event of a test is kept, and records are made by recordOf.
+	_, cluster := client.(*redis.ClusterClient)
+	o := tracking.Options{
+		HashTags:  cluster,
+		EventCap:  100_000,
+		RecordURL: func(record []byte) string { return string(record) },
+	}
+	return &bench{tracking.New(client, o), t, t.Context(), client, o}
 }
 
 func recordOf(l tracking.Lease) []byte { return []byte(l.URL) }
 
 // over gives the same store seen through another client.
 func (b *bench) over(client redis.UniversalClient) *bench {
-	return &bench{tracking.New(client, benchOptions), b.t, b.ctx, client}
+	return &bench{tracking.New(client, b.options), b.t, b.ctx, client, b.options}
 }
 
 func must[T any](b *bench) func(T, error) T {
