@@ -4,8 +4,8 @@
 // in order, which is saved as it is. A large one is a table from member to
 // score and a tree of all (score, member) pairs beside it. Redis has a skip
 // list in the tree's place. The tree counts what is below each branch, so a
-// rank costs as little as there, while a pair takes a third of the memory,
-// neighbours share cache lines, and nothing about it is random.
+// rank costs as little as there, while neighbours share cache lines, sixty-four
+// pairs are one object to the garbage collector, and nothing is random.
 //
 // All ranges are intervals of ranks: [ZSet.ScoreRange] and [ZSet.LexRange]
 // find the interval in O(log n), its length is the count, and [ZSet.ByRank]
