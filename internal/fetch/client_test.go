@@ -207,6 +207,10 @@ func TestRedirects_LargeBodies_AreNotRead(t *testing.T) {
 	if r := get(t, client, "http://test.com/a"); string(r.Body) != page {
 		t.Errorf("got %q", r.Body)
 	}
+	r, err := client.Fetch(t.Context(), Request{URL: "http://test.com/a", Seed: "test.com", SamePageOnly: true})
+	if err != nil || r.Stop != StopOtherPage || r.RawSize != maxRedirectBody || !r.Truncated {
+		t.Errorf("%d bytes read of a redirect's body, stopped for %q: %v", r.RawSize, r.Stop, err)
+	}
 }
 
 // certificate makes a self-signed one.
@@ -334,8 +338,13 @@ func TestTLS_VersionTooOld_IsATLSError(t *testing.T) {
 }
 
 func TestTLS_SilentServer_IsATimeout(t *testing.T) {
-	addr := serveRaw(t, func(net.Conn, string) {})
-	if _, e := getErr(t, newClient(t, addr, short, func(o *Options) { o.TLSTimeout = 50 * time.Millisecond }), "https://test.com/"); e.Kind != KindTimeout && e.Kind != KindReset {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel connects, nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, e := getErr(t, newClient(t, l.Addr().String(), short), "https://test.com/")
+	if e.Kind != KindTimeout || !e.Retryable || !e.unconnected || !strings.Contains(e.Error(), "tls took longer than 100ms") {
 		t.Errorf("kind %s: %v", e.Kind, e)
 	}
 }
