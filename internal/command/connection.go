@@ -50,7 +50,7 @@ func echo(c *Ctx) { c.W.Bulk(c.Args[1]) }
 func selectDB(c *Ctx) {
 	n, ok := resp.ParseInt(c.Args[1])
 	if !ok {
-		c.fail("ERR invalid DB index")
+		c.fail(errNotInteger)
 		return
 	}
 	if n < 0 || n >= int64(c.u.ks.Databases()) {

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"strings"
+
 	"limpet/resp"
 )
 
@@ -12,26 +14,26 @@ func (u *Unit) Process(s *Session, args [][]byte, out *resp.Writer) {
 	s.LastSeen = u.now
 	cmd := Lookup(args[0])
 	if cmd == nil {
-		u.refuse(s, out, errUnknown(args))
+		u.refuse(s, nil, out, errUnknown(args))
 		return
 	}
 	cmd, text := resolve(cmd, args)
 	if text != "" {
-		u.refuse(s, out, text)
+		u.refuse(s, cmd, out, text)
 		return
 	}
 	s.LastName = cmd.Name
 	if !s.Authed && !cmd.Is(NoAuth) {
-		u.refuse(s, out, errNoAuth)
+		u.refuse(s, cmd, out, errNoAuth)
 		return
 	}
 	if u.ReadOnly != "" && (cmd.Is(Write) || cmd.Name == "ping") {
-		u.refuse(s, out, u.ReadOnly)
+		u.refuse(s, cmd, out, u.ReadOnly)
 		return
 	}
 	if s.tx.open && !endsQueueing(cmd.Name) {
 		if cmd.Is(NoMulti) {
-			u.refuse(s, out, "ERR Command not allowed inside a transaction")
+			u.refuse(s, cmd, out, "ERR Command not allowed inside a transaction")
 			return
 		}
 		s.tx.queue = append(s.tx.queue, cloneArgs(args))
@@ -52,13 +54,18 @@ func resolve(cmd *Command, args [][]byte) (_ *Command, text string) {
 		cmd = sub
 	}
 	if !cmd.arityFits(len(args)) {
-		return nil, errArity(cmd.Name)
+		return cmd, errArity(cmd.Name)
 	}
 	return cmd, ""
 }
 
-// refuse answers with an error; a transaction that was being queued is lost.
-func (u *Unit) refuse(s *Session, out *resp.Writer, text string) {
+// refuse answers with an error; a transaction that was being queued is lost, and
+// one whose EXEC is refused is over.
+func (u *Unit) refuse(s *Session, cmd *Command, out *resp.Writer, text string) {
+	if cmd != nil && cmd.Name == "exec" {
+		u.endTransaction(s)
+		text = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(text, "ERR ")
+	}
 	if s.tx.open {
 		s.tx.failed = true
 	}

@@ -233,8 +233,13 @@ func (c *Ctx) setField(value []byte) {
 var wordHset = []byte("HSET")
 
 func hincrbyfloat(c *Ctx) {
-	if _, ok := parseLongDouble(c.Args[3]); !ok {
+	by, ok := parseLongDouble(c.Args[3])
+	switch {
+	case !ok:
 		c.fail(errNotFloat)
+		return
+	case by.IsInf():
+		c.fail("ERR value is NaN or Infinity")
 		return
 	}
 	h, found, ok := editAs[hashValue](c, c.Args[1])

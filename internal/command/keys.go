@@ -3,6 +3,7 @@ package command
 import (
 	"math"
 	"math/rand/v2"
+	"strconv"
 
 	"limpet/internal/glob"
 	"limpet/internal/keyspace"
@@ -249,19 +250,18 @@ func parseScan(c *Ctx, i int, withType bool) (o scanOptions, ok bool) {
 	return o, true
 }
 
-// parseCursor reads a cursor as strtoul does: digits only, no overflow.
+// parseCursor reads a cursor as C's strtoul does, which takes a sign: "-1" is
+// the largest cursor. No space leads and nothing follows.
 func parseCursor(b []byte) (uint64, bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
+	digits := b
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		digits = b[1:]
 	}
-	var v uint64
-	for _, c := range b {
-		if c < '0' || c > '9' || v > (math.MaxUint64-9)/10 {
-			return 0, false
-		}
-		v = v*10 + uint64(c-'0')
+	v, err := strconv.ParseUint(string(digits), 10, 64)
+	if len(b) > 0 && b[0] == '-' {
+		v = -v
 	}
-	return v, true
+	return v, err == nil
 }
 
 // emptyBucketsPerCount is how many empty buckets SCAN passes, for each element

@@ -15,6 +15,10 @@ func (c *Ctx) randomCount(with string) (count int64, pairs, ok bool) {
 	if !ok {
 		return 0, false, false
 	}
+	if count == math.MinInt64 {
+		c.fail("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+		return 0, false, false
+	}
 	switch {
 	case len(c.Args) == 3:
 	case len(c.Args) == 4 && equalFold(c.Args[3], with):

@@ -118,7 +118,7 @@ func shutdown(c *Ctx) {
 
 func debug(c *Ctx) {
 	if !equalFold(c.Args[1], "sleep") || len(c.Args) != 3 {
-		c.fail(errUnknownSub("debug", c.Args[1]))
+		c.fail("ERR unknown subcommand or wrong number of arguments for '" + string(clip(c.Args[1], 128)) + "'. Try DEBUG HELP.")
 		return
 	}
 	seconds, ok := parseFloat(c.Args[2])

@@ -354,11 +354,15 @@ func combineStore(c *Ctx, how combination) {
 }
 
 func sintercard(c *Ctx) {
-	n, ok := c.numKeysStrict(1)
+	n, ok := c.intNamed(1, "numkeys")
 	if !ok {
 		return
 	}
-	limit, ok := c.cardLimit(2 + n)
+	if n > int64(len(c.Args)-2) {
+		c.fail("ERR Number of keys can't be greater than number of args")
+		return
+	}
+	limit, ok := c.cardLimit(int(2 + n))
 	if !ok {
 		return
 	}
@@ -371,19 +375,6 @@ func sintercard(c *Ctx) {
 		count = min(count, limit)
 	}
 	c.W.Int(count)
-}
-
-// numKeysStrict is numKeys with the errors of SINTERCARD and ZINTERCARD.
-func (c *Ctx) numKeysStrict(i int) (int, bool) {
-	n, ok := c.intNamed(i, "numkeys")
-	if !ok {
-		return 0, false
-	}
-	if n > int64(len(c.Args)-i-1) {
-		c.fail("ERR Number of keys can't be greater than number of args")
-		return 0, false
-	}
-	return int(n), true
 }
 
 func sscan(c *Ctx) {

@@ -60,8 +60,7 @@ func exec(c *Ctx) {
 	}
 	queue := s.tx.queue
 	if text := c.u.execRefused(queue); text != "" {
-		c.u.endTransaction(s)
-		c.fail("EXECABORT Transaction discarded because of: " + text[len("MISCONF "):])
+		c.u.refuse(s, c.Cmd, c.W, text)
 		return
 	}
 	c.u.endTransaction(s)

@@ -93,27 +93,35 @@ func addScores(a, b float64) float64 {
 // parseZcombination reads "numkeys key [key …] [WEIGHTS …] [AGGREGATE …]" at
 // position i.
 func parseZcombination(c *Ctx, i int, op zoperation, store bool) (z zcombination, ok bool) {
-	n, isInt := resp.ParseInt(c.Args[i])
-	switch {
-	case !isInt:
-		c.fail(errNotInteger)
-		return z, false
-	case n < 1:
-		c.fail("ERR at least 1 input key is needed for '" + c.Cmd.Name + "' command")
-		return z, false
-	case n > int64(len(c.Args)-i-1):
-		c.fail(errSyntax)
+	n, ok := c.inputKeys(i)
+	if !ok {
 		return z, false
 	}
 	z = zcombination{op: op, aggregate: addScores}
-	keys := c.Args[i+1 : i+1+int(n)]
+	keys := c.Args[i+1 : i+1+n]
 	for range keys {
 		z.weights = append(z.weights, 1)
 	}
 	if z.inputs, ok = c.viewScored(keys); !ok {
 		return z, false
 	}
-	return z, z.options(c, i+1+int(n), store)
+	return z, z.options(c, i+1+n, store)
+}
+
+// inputKeys reads "numkeys key [key …]" beginning at position i.
+func (c *Ctx) inputKeys(i int) (int, bool) {
+	n, ok := c.int(i)
+	switch {
+	case !ok:
+		return 0, false
+	case n < 1:
+		c.fail("ERR at least 1 input key is needed for '" + c.Cmd.Name + "' command")
+		return 0, false
+	case n > int64(len(c.Args)-i-1):
+		c.fail(errSyntax)
+		return 0, false
+	}
+	return int(n), true
 }
 
 func (c *Ctx) viewScored(keys [][]byte) (inputs []scored, ok bool) {
@@ -276,7 +284,7 @@ func zcombineStore(c *Ctx, op zoperation) {
 }
 
 func zintercard(c *Ctx) {
-	n, ok := c.numKeysStrict(1)
+	n, ok := c.inputKeys(1)
 	if !ok {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"limpet/internal/listpack"
 	"limpet/internal/zset"
 )
 
@@ -463,7 +464,22 @@ func zscan(c *Ctx) {
 	}
 	var flat []string
 	cursor, seen := uint64(0), 0
+	var packed listpack.List
+	isPacked := false
 	if found {
+		packed, isPacked = z.Packed()
+	}
+	switch {
+	case isPacked: // scores as the listpack has them, which for large integers is not as replies have them
+		var name, score [32]byte
+		for off := packed.First(); off >= 0; off = packed.Next(off) {
+			member := string(packed.Get(off, name[:0]))
+			off = packed.Next(off)
+			if o.match(member) {
+				flat = append(flat, member, string(packed.Get(off, score[:0])))
+			}
+		}
+	case found:
 		cursor = scanSteps(o, &seen, func(cursor uint64) uint64 {
 			return z.Scan(cursor, func(member []byte, score float64) {
 				seen++
