@@ -273,3 +273,24 @@ func TestCommitBase_OfSomethingElseThanAnRDB_IsRefused(t *testing.T) {
 	}
 	must(t, s.verify(disk.LoseUnsynced(), nil))
 }
+
+func TestCreateWithBase_BaseNotInPlace_FailsAndLeavesAnEmptyLog(t *testing.T) {
+	disk := newDisk(t)
+	fail := true
+	s := &store{fs: vfs.NewFaulty(disk, func(op vfs.Op) vfs.Fault {
+		if fail && op.Kind == vfs.OpRename && op.To == inDir+"appendonly.aof.1.base.rdb" {
+			return vfs.Fault{Err: syscall.EIO}
+		}
+		return vfs.Fault{}
+	})}
+	dump := ledger{"from the dump"}
+	if err := s.open(dump); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got %v", err)
+	}
+	fail = false
+	must(t, s.open(dump))
+	if !s.plan.Empty() || len(s.units) != 1 {
+		t.Errorf("empty: %v, units %q", s.plan.Empty(), s.units)
+	}
+	must(t, s.verify(disk.LoseUnsynced(), dump))
+}

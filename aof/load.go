@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"limpet/vfs"
 )
@@ -41,10 +42,10 @@ func (p *Plan) Bytes() int64 {
 	return n
 }
 
-// Load decides what a start has to replay. It refuses, before it changes
-// anything, files that nobody names (*OrphanError) and names without files
-// (*MissingError). Then it takes over a single-file log as Redis 7 does, and
-// removes its own temporary files.
+// Load decides what a start has to replay. It refuses files that nobody names
+// (*OrphanError), names without files (*MissingError) and an RDB base of no
+// bytes (*FormatError), and has changed nothing then. Else it takes over a
+// single-file log as Redis 7 does, and removes its own temporary files.
 func (d *Dir) Load() (*Plan, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -83,7 +84,7 @@ func (d *Dir) Load() (*Plan, error) {
 		}
 		p.Files = append(p.Files, PlannedFile{e, d.in(e.Name), info.Size()})
 	}
-	d.readable = len(p.Files) == 0
+	d.readable = p.Empty()
 	return p, nil
 }
 
@@ -96,6 +97,9 @@ func (d *Dir) list() (map[string]int64, error) {
 	sizes := make(map[string]int64, len(entries))
 	for _, e := range entries {
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // somebody tidied up between the listing and now
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -132,21 +136,31 @@ func (d *Dir) refuseOrphans(listing map[string]int64) error {
 	return e
 }
 
+// refuseMissing refuses a manifest that names files which are not there, or an
+// RDB base without a byte: Redis 7.0 takes that for an empty data set.
 func (d *Dir) refuseMissing() error {
 	var missing []string
 	for _, e := range d.manifest.Live() {
-		there, err := d.exists(d.in(e.Name))
-		if err != nil {
-			return err
-		}
-		if !there {
+		info, err := d.fs.Stat(d.in(e.Name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, e.Name)
+		case err != nil:
+			return err
+		case info.Size() == 0 && strings.HasSuffix(e.Name, rdbBaseSuffix):
+			return notAnRDB(e.Name, 0)
 		}
 	}
 	if len(missing) > 0 {
 		return &MissingError{Dir: d.path, Files: missing}
 	}
 	return nil
+}
+
+// notAnRDB says that a base of that name is something else, for which a cut
+// would be no cure.
+func notAnRDB(name string, size int64) error {
+	return &FormatError{File: name, What: fmt.Sprintf("base: want an RDB, have %d bytes of something else", size)}
 }
 
 // wantsUpgrade tells whether the single-file log of Redis before 7 is to be

@@ -77,8 +77,7 @@ func (p *Plan) replayFile(f PlannedFile, l Loader, done *Replayed) (*TruncatedEr
 		return nil, err
 	}
 	if !found && strings.HasSuffix(f.Name, rdbBaseSuffix) {
-		// Redis 7.0 takes a short or empty one for an empty data set.
-		return nil, &FormatError{File: f.Name, What: fmt.Sprintf("base: want an RDB, have %d bytes of something else", f.Size)}
+		return nil, notAnRDB(f.Name, f.Size)
 	}
 	for {
 		u, err := r.NextUnit()
