@@ -1,0 +1,77 @@
+package lua
+
+import (
+	glua "github.com/yuin/gopher-lua"
+)
+
+// Functions of the libraries read their arguments through these, which accept
+// and refuse what Lua's auxiliary library does, in its words.
+
+func (r *Runtime) checkAny(L *glua.LState, n int) {
+	if L.GetTop() < n {
+		r.argError(L, n, "value expected")
+	}
+}
+
+func (r *Runtime) checkTable(L *glua.LState, n int) *glua.LTable {
+	t, ok := L.Get(n).(*glua.LTable)
+	if !ok {
+		r.typeError(L, n, "table")
+	}
+	return t
+}
+
+func (r *Runtime) checkFunction(L *glua.LState, n int) *glua.LFunction {
+	fn, ok := L.Get(n).(*glua.LFunction)
+	if !ok {
+		r.typeError(L, n, "function")
+	}
+	return fn
+}
+
+func (r *Runtime) checkString(L *glua.LState, n int) string {
+	switch v := L.Get(n).(type) {
+	case glua.LString:
+		return string(v)
+	case glua.LNumber:
+		return numberText(v)
+	}
+	r.typeError(L, n, "string")
+	return ""
+}
+
+func (r *Runtime) optString(L *glua.LState, n int, otherwise string) string {
+	if L.Get(n) == glua.LNil {
+		return otherwise
+	}
+	return r.checkString(L, n)
+}
+
+func (r *Runtime) checkNumber(L *glua.LState, n int) float64 {
+	if v, ok := L.Get(n).(glua.LNumber); ok {
+		return float64(v)
+	}
+	v, ok := toNumber(L.Get(n))
+	if !ok {
+		r.typeError(L, n, "number")
+	}
+	return v
+}
+
+func (r *Runtime) checkInt(L *glua.LState, n int) int64 {
+	return toInt64(r.checkNumber(L, n))
+}
+
+func (r *Runtime) optInt(L *glua.LState, n, otherwise int) int {
+	if L.Get(n) == glua.LNil {
+		return otherwise
+	}
+	// Lua keeps such numbers in a C int; what does not fit is cut to its range
+	// so that sums of them cannot overflow.
+	return clampInt(r.checkInt(L, n))
+}
+
+func clampInt(n int64) int {
+	const limit = 1<<31 - 1
+	return int(max(-limit-1, min(limit, n)))
+}
