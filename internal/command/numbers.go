@@ -1,7 +1,6 @@
 package command
 
 import (
-	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -101,26 +100,6 @@ func formatLongDouble(f *big.Float) []byte {
 		return []byte("0")
 	}
 	return text
-}
-
-// parseFloat reads a double as strtod does for scores and ranges: inf and nan
-// by name, hexadecimal floats, no spaces around.
-func parseFloat(b []byte) (float64, bool) {
-	if len(b) == 0 || isSpace(b[0]) || isSpace(b[len(b)-1]) {
-		return 0, false
-	}
-	s := string(b)
-	if strings.ContainsRune(s, '_') {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return 0, false
-	}
-	if math.IsNaN(f) {
-		return 0, false
-	}
-	return f, true
 }
 
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -4,6 +4,8 @@ import (
 	"iter"
 	"sort"
 	"strings"
+
+	"limpet/internal/zset"
 )
 
 // Host answers for what lies beyond the keyspace: the log, the files, the
@@ -113,7 +115,10 @@ func shutdown(c *Ctx) {
 		c.fail(errSyntax)
 		return
 	}
-	c.answer("OK", c.u.host.Shutdown(c.Session, o))
+	// On success the connection ends without a reply, as Redis does it.
+	if text := c.u.host.Shutdown(c.Session, o); text != "" {
+		c.fail(text)
+	}
 }
 
 func debug(c *Ctx) {
@@ -121,7 +126,7 @@ func debug(c *Ctx) {
 		c.fail("ERR unknown subcommand or wrong number of arguments for '" + string(clip(c.Args[1], 128)) + "'. Try DEBUG HELP.")
 		return
 	}
-	seconds, ok := parseFloat(c.Args[2])
+	seconds, ok := zset.ParseScore(c.Args[2])
 	if !ok {
 		seconds = 0 // strtod's answer, which DEBUG takes without a check
 	}

@@ -65,7 +65,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Databases: 16, MaxBulk: resp.MaxBulk,
-		HashEntries: 128, HashValue: 64, SetInts: 512, ZSetEntries: 128, ZSetValue: 64,
+		HashEntries: 512, HashValue: 64, SetInts: 512, ZSetEntries: 128, ZSetValue: 64,
 		ListNodeSize: -2, StreamNode: 100,
 	}
 }

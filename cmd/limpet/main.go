@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker: -X main.version=1.2.3.
+var version = "dev"
+
+// commands is what can be typed behind limpet.
+type commands struct {
+	Up    upCmd    `cmd:"" group:"service" help:"Run it all: store, HTTP API and crawler."`
+	Store storeCmd `cmd:"" group:"service" help:"Run the store alone, a Redis-compatible server."`
+
+	Submit   submitCmd   `cmd:"" group:"client" help:"Start the crawl of a domain, or join the one that runs."`
+	Progress progressCmd `cmd:"" group:"client" help:"Show how far a seed is."`
+	Seeds    seedsCmd    `cmd:"" group:"client" help:"List seeds."`
+	Pages    pagesCmd    `cmd:"" group:"client" help:"List pages of a seed."`
+	Pause    pauseCmd    `cmd:"" group:"client" help:"Let pages in flight finish, start no others."`
+	Resume   resumeCmd   `cmd:"" group:"client" help:"Go on with a paused seed."`
+	Cancel   cancelCmd   `cmd:"" group:"client" help:"Skip all pages that wait, for good."`
+	Retry    retryCmd    `cmd:"" group:"client" help:"Queue failed pages again."`
+	Audit    auditCmd    `cmd:"" group:"client" help:"Count a seed anew and compare."`
+	Export   exportCmd   `cmd:"" group:"client" help:"Write the features of crawled pages as JSON lines or CSV."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// terminal is the side of the program that a person or a script sees.
+type terminal struct {
+	out, err *os.File
+}
+
+func main() { os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr})) }
+
+func run(args []string, t terminal) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// From the first signal on the next one ends the program at once.
+	defer context.AfterFunc(ctx, stop)()
+
+	var c commands
+	parser, err := newParser(&c, t)
+	if err != nil {
+		return t.report(err, false)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return t.report(misuse(err), false)
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(t)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	return t.report(err, wantsJSON(parsed))
+}
+
+func newParser(c *commands, t terminal) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("limpet"),
+		kong.Description("A feature crawler that never loses its place."),
+		kong.Vars{"version": version},
+		kong.Writers(t.out, t.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "service", Title: "Service:"},
+			{Key: "client", Title: "Clients of a running service:"},
+			{Key: "remote", Title: "Which service:"},
+		}),
+	)
+}
+
+func wantsJSON(parsed *kong.Context) bool {
+	for _, flag := range parsed.Flags() {
+		if flag.Name == "json" {
+			return flag.Target.Bool()
+		}
+	}
+	return false
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+
+	"limpet"
+	"limpet/aof"
+	"limpet/rdb"
+	"limpet/server"
+	"limpet/vfs"
+)
+
+// What `limpet up` and `limpet store` share: ports, and the embedded store
+// behind one of them.
+
+// listen takes a port before anything else is touched.
+func listen(flag, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	f := failf(exitLocal, "cannot listen on %s: %s", addr, reason(err))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, f.with("Another program has this port: perhaps limpet or a Redis that runs already. Nothing has been changed.").
+			with("who:    ss -ltnp 'sport = :%s'", portOf(addr)).
+			with("else:   choose another with %s HOST:PORT", flag)
+	case errors.Is(err, syscall.EACCES):
+		return nil, f.with("Ports below 1024 need privileges. Choose another with %s HOST:PORT.", flag)
+	}
+	return nil, f.with("Choose another address with %s HOST:PORT.", flag)
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
+// reason is what the operating system says, without the names of calls.
+func reason(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// embedded is the store in this process, with its door for Redis clients.
+type embedded struct {
+	db     *limpet.DB
+	server *server.Server
+	served chan error // Serve's end
+}
+
+// start opens the store of a directory and serves it on a listener, which it
+// closes when that fails.
+func (c *storeFlags) start(l net.Listener, logger *slog.Logger) (*embedded, error) {
+	policy, err := limpet.ParsePolicy(c.AppendFsync)
+	if err != nil {
+		_ = l.Close()
+		return nil, failf(exitUsage, "--%s", err)
+	}
+	db, err := limpet.Open(c.Dir, &limpet.Options{Fsync: policy, Password: c.StorePassword, Logger: logger})
+	if err != nil {
+		_ = l.Close()
+		return nil, explainOpen(c.Dir, err)
+	}
+	e := &embedded{db: db, server: server.New(db, server.Options{Logger: logger}), served: make(chan error, 1)}
+	go func() { e.served <- e.server.Serve(l) }()
+	logger.Info("the store is ready for Redis clients", "addr", l.Addr().String(), "dir", c.Dir, "appendfsync", c.AppendFsync)
+	return e, nil
+}
+
+// stop closes the door, syncs everything and releases the directory.
+func (e *embedded) stop() error {
+	_ = e.server.Close()
+	if err := e.db.Close(); err != nil {
+		return failf(exitLocal, "%s", err).
+			with("The last acknowledged writes may not be on disk. What is there is sound up to them.")
+	}
+	return nil
+}
+
+// explainOpen says why a store could not be opened, what is safe and what to type.
+func explainOpen(dir string, err error) error {
+	f := failf(exitLocal, "cannot open %s", dir)
+	var (
+		locked    *vfs.LockedError
+		torn      *aof.TruncatedError
+		hole      *aof.HoleError
+		damaged   *aof.FormatError
+		orphans   *aof.OrphanError
+		missing   *aof.MissingError
+		manifest  *aof.ManifestError
+		badBase   *rdb.Error
+		unchanged = "Nothing has been changed."
+	)
+	switch {
+	case errors.As(err, &locked):
+		return f.with("%s. Only one process may have a directory open. %s", locked, unchanged).
+			with("who:    ps -p %d", locked.PID).
+			with("else:   choose another directory with --dir")
+	case errors.As(err, &hole):
+		return f.with("%s ends early at byte %d, and %s follows it: there is a hole in the log.", hole.Torn.File, hole.Torn.Offset, hole.Next).
+			with("The %d commands before it are intact. %s", hole.Torn.Commands, unchanged).
+			with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+	case errors.As(err, &torn):
+		return f.with("%s ends in the middle of a command at byte %d.", torn.File, torn.Offset).
+			with("The %d commands before it are intact. %s", torn.Commands, unchanged)
+	case errors.As(err, &damaged):
+		return f.with("%s is damaged at byte %d: %s.", damaged.File, damaged.Offset, damaged.What).
+			with("The %d commands before it, up to byte %d, are intact. %s", damaged.Commands, damaged.CutAt, unchanged).
+			with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+	case errors.As(err, &orphans):
+		return f.with("%s.", orphans).with(unchanged).
+			with("If these files are your data, restore their manifest; if they are not, move them away:").
+			with("        mkdir %s.orphans && mv %s/appendonlydir/* %s.orphans/", dir, dir, dir)
+	case errors.As(err, &missing):
+		return f.with("%s.", missing).with(unchanged).with("Bring the files back from a backup before starting.")
+	case errors.As(err, &manifest):
+		return f.with("%s.", manifest).with(unchanged)
+	case errors.As(err, &badBase):
+		return f.with("%s.", err).with(unchanged).
+			with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
+		return f.with("%s. %s", reason(err), unchanged).
+			with("The directory must be writable for user id %d:", os.Getuid()).
+			with("look:   ls -ld %s", dir).
+			with("else:   choose another directory with --dir")
+	}
+	return f.with("%s.", err).with(unchanged)
+}
+
+// ended waits for what ends a service: a signal, SHUTDOWN, or a door that broke.
+func (e *embedded) ended(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-e.db.Done():
+	case err := <-e.served:
+		return failf(exitLocal, "the store's listener broke: %s", err)
+	}
+	return nil
+}
