@@ -10,7 +10,7 @@ import (
 type progressCmd struct {
 	Seed     string        `arg:"" help:"Seed, as in test.com."`
 	Watch    bool          `short:"w" help:"Keep showing it until the crawl is completed or cancelled."`
-	Interval time.Duration `default:"500ms" help:"How often --watch looks (${default})."`
+	Interval time.Duration `default:"500ms" help:"How often --watch looks."`
 	remote
 }
 

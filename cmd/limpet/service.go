@@ -88,6 +88,7 @@ func (e *embedded) stop() error {
 
 // explainOpen says why a store could not be opened, what is safe and what to type.
 func explainOpen(dir string, err error) error {
+	const unchanged = "Nothing has been changed."
 	f := failf(exitLocal, "cannot open %s", dir)
 	var (
 		locked    *vfs.LockedError
@@ -98,7 +99,6 @@ func explainOpen(dir string, err error) error {
 		missing   *aof.MissingError
 		manifest  *aof.ManifestError
 		badBase   *rdb.Error
-		unchanged = "Nothing has been changed."
 	)
 	switch {
 	case errors.As(err, &locked):

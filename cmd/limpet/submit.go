@@ -14,7 +14,7 @@ type submitCmd struct {
 	Recrawl        bool          `help:"Start a new generation if it is finished; the old records are dropped."`
 	IdempotencyKey string        `placeholder:"KEY" help:"The same key gets the same answer; nothing is started twice."`
 	Watch          bool          `short:"w" help:"Go on as progress --watch."`
-	Interval       time.Duration `default:"500ms" help:"How often --watch looks (${default})."`
+	Interval       time.Duration `default:"500ms" help:"How often --watch looks."`
 	remote
 }
 

@@ -25,12 +25,12 @@ type upCmd struct {
 	APIHost  []string `name:"api-host" env:"LIMPET_API_HOST" placeholder:"NAME" help:"Names, beside localhost, under which the API may be asked without a token."`
 	Insecure bool     `env:"LIMPET_INSECURE" help:"Listen beyond loopback without token or password. Anyone who reaches the port may do anything."`
 
-	Workers   int            `env:"LIMPET_WORKERS" default:"16" help:"Pages fetched at the same time (${default})."`
-	PerHost   int            `env:"LIMPET_PER_HOST" default:"4" help:"Of these, from one host (${default})."`
-	Delay     time.Duration  `env:"LIMPET_DELAY" default:"0s" help:"Between two requests to one host (${default}); a Crawl-delay in robots.txt counts if it is longer."`
-	MaxPages  int            `env:"LIMPET_MAX_PAGES" default:"1000" help:"Most pages of a seed unless the submit says otherwise, 0 for no limit (${default})."`
-	MaxDepth  int            `env:"LIMPET_MAX_DEPTH" default:"0" help:"Most links away from the first page, 0 for no limit (${default})."`
-	UserAgent string         `env:"LIMPET_USER_AGENT" default:"limpet/${version}" help:"What the crawler calls itself (${default})."`
+	Workers   int            `env:"LIMPET_WORKERS" default:"16" help:"Pages fetched at the same time."`
+	PerHost   int            `env:"LIMPET_PER_HOST" default:"4" help:"Of these, from one host."`
+	Delay     time.Duration  `env:"LIMPET_DELAY" default:"0s" help:"Between two requests to one host; a Crawl-delay in robots.txt counts if it is longer."`
+	MaxPages  int            `env:"LIMPET_MAX_PAGES" default:"1000" help:"Most pages of a seed unless the submit says otherwise, 0 for no limit."`
+	MaxDepth  int            `env:"LIMPET_MAX_DEPTH" default:"0" help:"Most links away from the first page, 0 for no limit."`
+	UserAgent string         `env:"LIMPET_USER_AGENT" default:"limpet/${version}" help:"What the crawler calls itself."`
 	ConnectTo []string       `env:"LIMPET_CONNECT_TO" placeholder:"HOST1:PORT1:HOST2:PORT2" help:"Connect to HOST2:PORT2 for HOST1:PORT1, as curl does."`
 	AllowNet  []netip.Prefix `env:"LIMPET_ALLOW_NET" placeholder:"CIDR" help:"Private addresses that may be crawled, as in 10.0.0.0/8."`
 
@@ -39,10 +39,10 @@ type upCmd struct {
 
 // storeFlags are those of the embedded store.
 type storeFlags struct {
-	Dir           string `env:"LIMPET_DIR" default:"./volumes/redis" type:"path" help:"Where the store keeps its files (${default})."`
+	Dir           string `env:"LIMPET_DIR" default:"./volumes/redis" type:"path" help:"Where the store keeps its files."`
 	StoreAddr     string `env:"LIMPET_STORE_ADDR" default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Where the store listens for Redis clients (${default})."`
 	StorePassword string `env:"LIMPET_STORE_PASSWORD" help:"Password that Redis clients must give (AUTH)."`
-	AppendFsync   string `name:"appendfsync" env:"LIMPET_APPENDFSYNC" enum:"always,everysec,no" default:"everysec" help:"When writes are synced: always, everysec or no (${default})."`
+	AppendFsync   string `name:"appendfsync" env:"LIMPET_APPENDFSYNC" enum:"always,everysec,no" default:"everysec" help:"When writes are synced: always, everysec or no."`
 }
 
 // Validate checks what does not need the machine to tell.
