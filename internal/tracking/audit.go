@@ -114,7 +114,7 @@ func (a *audit) counters(ctx context.Context, run string) error {
 	for i, state := range []State{StateQueued, StateDelayed, StateLeased, StateCrawled, StateFailed, StateSkipped} {
 		a.report.Counts[state] = r.int(3 + i)
 	}
-	if Status(r.text(9)) == Running {
+	if a.repair && Status(r.text(9)) == Running {
 		a.tracker.noteSubmitted(ctx, a.seed)
 	}
 	a.differences(r, 10)

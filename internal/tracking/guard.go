@@ -23,32 +23,49 @@ import (
 // look at the run id again. The script compares the run id with the one in P:m
 // under which the seed was audited last; of many workers only the first audits.
 
-// runs holds, by seed, the claim script for the run of the store last seen. Seeds
-// of a Cluster live on different servers.
-type runs struct {
-	mu sync.Mutex
-	by map[weburl.Seed]claimScript
-}
-
+// claimScript is the claim script for one run of a server.
 type claimScript struct {
 	*script
 	run string
 }
 
-func (r *runs) get(seed weburl.Seed) (claimScript, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s, ok := r.by[seed]
-	return s, ok
+// runs holds the claim script for the run of the server that was last seen: one
+// for a single server, under the empty seed; of a Cluster, whose seeds live on
+// different servers, one for each seed.
+type runs struct {
+	mu sync.Mutex
+	by map[weburl.Seed]*claimScript
 }
 
-func (r *runs) set(seed weburl.Seed, s claimScript) {
+func (r *runs) get(seed weburl.Seed) *claimScript {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by[seed]
+}
+
+// set notes the run and gives back its script. Seeds on one server share it: it
+// is a text of some length.
+func (r *runs) set(seed weburl.Seed, run string) *claimScript {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.by == nil {
-		r.by = make(map[weburl.Seed]claimScript)
+		r.by = make(map[weburl.Seed]*claimScript)
 	}
+	for _, s := range r.by {
+		if s.run == run {
+			r.by[seed] = s
+			return s
+		}
+	}
+	s := &claimScript{newScript(scriptClaim.name, "-- run "+run+"\n"+scriptClaim.text), run}
 	r.by[seed] = s
+	return s
+}
+
+func (r *runs) forget(seed weburl.Seed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.by, seed)
 }
 
 // claim runs the claim script under the guard. A repetition carries the nonce of
@@ -66,7 +83,7 @@ func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time
 			cmd := s.evalSHA(ctx, keys, []any{t.options.EventCap, n, lease.Milliseconds(), mark, min(try, 1), s.run})
 			err = t.client.Process(ctx, cmd)
 			if redis.HasErrorPrefix(err, "NOSCRIPT") {
-				if err := t.greet(ctx, seed); err != nil {
+				if _, err := t.greet(ctx, seed); err != nil {
 					return err
 				}
 				continue
@@ -93,42 +110,45 @@ func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time
 	return r, r.unknown(scriptClaim, seed)
 }
 
-func (t *Tracker) claimScript(ctx context.Context, seed weburl.Seed) (claimScript, error) {
-	if s, ok := t.runs.get(seed); ok {
+func (t *Tracker) claimScript(ctx context.Context, seed weburl.Seed) (*claimScript, error) {
+	if s := t.runs.get(t.server(seed)); s != nil {
 		return s, nil
 	}
-	if err := t.greet(ctx, seed); err != nil {
-		return claimScript{}, err
-	}
-	s, _ := t.runs.get(seed)
-	return s, nil
+	return t.greet(ctx, seed)
 }
 
-// greet learns the store's run id and leaves the claim script for that run with
-// it. The id is asked for again afterwards: the script must not be left with a
-// run that it does not name.
-func (t *Tracker) greet(ctx context.Context, seed weburl.Seed) error {
+// server is what runs are held by.
+func (t *Tracker) server(seed weburl.Seed) weburl.Seed {
+	if _, ok := t.client.(cluster); ok {
+		return seed
+	}
+	return ""
+}
+
+// greet learns the run id of the server that has the seed, and leaves the claim
+// script for that run with it. The id is asked for again afterwards: the script
+// must not be left with a run that it does not name.
+func (t *Tracker) greet(ctx context.Context, seed weburl.Seed) (*claimScript, error) {
 	node, err := t.node(ctx, seed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	run, err := runID(ctx, node)
 	for range 10 {
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s := claimScript{newScript(scriptClaim.name, "-- run "+run+"\n"+scriptClaim.text), run}
+		s := t.runs.set(t.server(seed), run)
 		if err := node.ScriptLoad(ctx, s.text).Err(); err != nil {
-			return err
+			return nil, err
 		}
 		var after string
 		if after, err = runID(ctx, node); err == nil && after == run {
-			t.runs.set(seed, s)
-			return nil
+			return s, nil
 		}
 		run = after
 	}
-	return errRestarting
+	return nil, errRestarting
 }
 
 // errRestarting is also what a proxy before several servers looks like.

@@ -4,7 +4,7 @@ import "limpet/internal/weburl"
 
 const (
 	keyRegistry = "fcrawler:registry"     // sorted set: every seed, by first submission
-	keyActive   = "fcrawler:active_seeds" // sorted set: hint of running seeds, by last activity
+	keyActive   = "fcrawler:active_seeds" // sorted set: hint of seeds with work, by last activity
 	seedPrefix  = "fcrawler:seed:"
 )
 

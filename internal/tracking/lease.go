@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ func (t *Tracker) Complete(ctx context.Context, l Lease, c Completion) (Result, 
 		// repetition of the whole call is told apart from it.
 		cut := (n - 1) / maxBatch * maxBatch
 		var err error
-		if before, err = t.Discover(ctx, l, last[:cut]); err != nil && err != ErrStale {
+		if before, err = t.Discover(ctx, l, last[:cut]); err != nil && !errors.Is(err, ErrStale) {
 			return Result{}, err
 		}
 		last = last[cut:]

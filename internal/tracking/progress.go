@@ -97,8 +97,9 @@ func (t *Tracker) progressOf(ctx context.Context, seeds []weburl.Seed) ([]Progre
 	return all, nil
 }
 
-// Active lists the running seeds, those that were worked on last first. It is a
-// hint that RepairRegistry brings up to date; a seed may be missing for a while
+// Active lists the seeds that workers have to look after, those worked on last
+// first: running ones, and paused or cancelled ones that have pages in flight. It
+// is a hint that RepairActive brings up to date; a seed may be missing for a while
 // or be finished already.
 func (t *Tracker) Active(ctx context.Context) ([]weburl.Seed, error) {
 	var names []string

@@ -15,8 +15,8 @@ import (
 // RegistryRepair counts what RepairRegistry mended.
 type RegistryRepair struct {
 	Registered  int // seeds that had keys but no entry
-	Activated   int // running seeds that were not listed as active
-	Deactivated int // listed seeds that do not run
+	Activated   int // seeds with work that were not listed as active
+	Deactivated int // listed seeds without
 }
 
 // register notes the seed for ever, before its first key is written.
@@ -76,6 +76,7 @@ func (t *Tracker) noteSubmitted(ctx context.Context, seed weburl.Seed) {
 
 func (t *Tracker) noteIdle(ctx context.Context, seed weburl.Seed) {
 	t.active.forget(seed)
+	t.runs.forget(seed)
 	_ = t.client.ZRem(ctx, keyActive, string(seed)).Err()
 }
 
@@ -136,6 +137,12 @@ func (t *Tracker) eachSeedKey(ctx context.Context, node *redis.Client, do func(w
 	}
 }
 
+// active reports whether workers have to look after a seed: to claim, or to take
+// pages back whose leases lapse.
+func (p Progress) active() bool {
+	return p.Status == Running || p.InFlight > 0 || p.Status == Cancelled && p.Pending > 0
+}
+
 // RepairActive brings the list of active seeds up to date from the registry.
 func (t *Tracker) RepairActive(ctx context.Context) (RegistryRepair, error) {
 	var fixed RegistryRepair
@@ -148,11 +155,14 @@ func (t *Tracker) RepairActive(ctx context.Context) (RegistryRepair, error) {
 		stray[seed] = true
 	}
 	for cursor := int64(0); ; {
-		running, next, err := t.Seeds(ctx, SeedFilter{Status: Running, Cursor: cursor})
+		seeds, next, err := t.Seeds(ctx, SeedFilter{Cursor: cursor})
 		if err != nil {
 			return fixed, err
 		}
-		for _, p := range running {
+		for _, p := range seeds {
+			if !p.active() {
+				continue
+			}
 			if !stray[p.Seed] {
 				fixed.Activated++
 				t.noteSubmitted(ctx, p.Seed)
@@ -164,9 +174,9 @@ func (t *Tracker) RepairActive(ctx context.Context) (RegistryRepair, error) {
 		}
 	}
 	for seed := range stray {
-		// Not registered, or not running when it was read. A seed that was started
-		// since then keeps its entry: its status is read once more.
-		if p, err := t.Progress(ctx, seed); err == nil && p.Status == Running {
+		// Not registered, or without work when it was read. A seed that was started
+		// since then keeps its entry: it is looked at once more.
+		if p, err := t.Progress(ctx, seed); err == nil && p.active() {
 			continue
 		}
 		t.noteIdle(ctx, seed)

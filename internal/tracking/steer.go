@@ -11,8 +11,8 @@ import (
 // Pause keeps pages of a running seed from being claimed; those in flight
 // finish. It answers the status that results: a finished seed stays as it is.
 func (t *Tracker) Pause(ctx context.Context, seed weburl.Seed) (Status, error) {
-	status, err := t.steer(ctx, scriptPause, seed)
-	if err == nil && status == Paused {
+	status, inFlight, err := t.steer(ctx, scriptPause, seed)
+	if err == nil && status == Paused && inFlight == 0 {
 		t.noteIdle(ctx, seed)
 	}
 	return status, err
@@ -20,19 +20,19 @@ func (t *Tracker) Pause(ctx context.Context, seed weburl.Seed) (Status, error) {
 
 // Resume lets a paused seed run on, and answers the status that results.
 func (t *Tracker) Resume(ctx context.Context, seed weburl.Seed) (Status, error) {
-	status, err := t.steer(ctx, scriptResume, seed)
+	status, _, err := t.steer(ctx, scriptResume, seed)
 	if err == nil && status == Running {
 		t.noteSubmitted(ctx, seed)
 	}
 	return status, err
 }
 
-func (t *Tracker) steer(ctx context.Context, s *script, seed weburl.Seed) (Status, error) {
+func (t *Tracker) steer(ctx context.Context, s *script, seed weburl.Seed) (status Status, inFlight int64, err error) {
 	r, err := t.run(ctx, s, seed)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	return Status(r.text(1)), r.unknown(s, seed)
+	return Status(r.text(1)), r.int(2), r.unknown(s, seed)
 }
 
 // Cancel skips everything queued and delayed; pages in flight finish or lapse. A
@@ -51,7 +51,9 @@ func (t *Tracker) Cancel(ctx context.Context, seed weburl.Seed) (Status, error) 
 		if left := r.int(2); left > 0 && status == Cancelled {
 			continue
 		}
-		t.noteIdle(ctx, seed)
+		if r.int(3) == 0 {
+			t.noteIdle(ctx, seed)
+		}
 		return status, nil
 	}
 }

@@ -38,13 +38,13 @@ func Refusal(findings []Finding) error {
 // CheckStore looks whether the store is set up so that counts survive a crash.
 // The error is for a store that cannot be asked.
 func (t *Tracker) CheckStore(ctx context.Context) ([]Finding, error) {
-	if cluster, ok := t.client.(*redis.ClusterClient); ok {
-		return t.checkCluster(ctx, cluster)
+	if c, ok := t.client.(*redis.ClusterClient); ok {
+		return t.checkCluster(ctx, c)
 	}
 	return t.checkNode(ctx, t.client, "")
 }
 
-func (t *Tracker) checkCluster(ctx context.Context, cluster *redis.ClusterClient) ([]Finding, error) {
+func (t *Tracker) checkCluster(ctx context.Context, c *redis.ClusterClient) ([]Finding, error) {
 	type answer struct {
 		findings []Finding
 		err      error
@@ -52,7 +52,7 @@ func (t *Tracker) checkCluster(ctx context.Context, cluster *redis.ClusterClient
 	answers := make(chan answer)
 	done := make(chan error, 1)
 	go func() {
-		done <- cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		done <- c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 			findings, err := t.checkNode(ctx, node, node.Options().Addr+": ")
 			answers <- answer{findings, err}
 			return err

@@ -112,13 +112,15 @@ func (t *Tracker) confirm(ctx context.Context, seed weburl.Seed, generation int6
 
 // node is the server that holds a seed's keys.
 func (t *Tracker) node(ctx context.Context, seed weburl.Seed) (redis.UniversalClient, error) {
-	cluster, ok := t.client.(interface {
-		MasterForKey(ctx context.Context, key string) (*redis.Client, error)
-	})
-	if ok {
-		return cluster.MasterForKey(ctx, t.Key(seed, "u"))
+	if c, ok := t.client.(cluster); ok {
+		return c.MasterForKey(ctx, t.Key(seed, "u"))
 	}
 	return t.client, nil
+}
+
+// cluster is the part of a *redis.ClusterClient by which one is known.
+type cluster interface {
+	MasterForKey(ctx context.Context, key string) (*redis.Client, error)
 }
 
 // Config returns what the seed's present generation was submitted with.

@@ -40,7 +40,7 @@ type Options struct {
 type Tracker struct {
 	client  redis.UniversalClient
 	options Options
-	runs    runs   // the run of the store each seed was last audited under
+	runs    runs   // the run of the store that was last seen
 	active  pulses // when each seed's activity was last noted
 
 	noWaitAOF atomic.Bool // the store has no WAITAOF, or no log to wait for

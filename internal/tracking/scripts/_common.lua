@@ -5,10 +5,15 @@
 -- first and writes last, costs a fixed number of calls however many pages it is
 -- given, and is given at most 256.
 --
+-- The order of the writes matters where a server's log can be torn inside a
+-- script's transaction and half of it is executed all the same, as Redis 7.0 may:
+-- what a page needs in its new state is written before the state, what it no
+-- longer needs is removed after it. Of any first half an audit makes a whole.
+--
 -- A value of u is  <state><attempts>,<depth>[,<token>[,<reason>]]
 --   Q queued or delayed, L leased, C crawled, F failed, X skipped.
 -- The token is that of the lease that brought the page there, so that a call
--- repeated after a lost reply is known again.
+-- repeated after a lost reply is known again; of C only its second half.
 
 local STATUS, TOTAL, CRAWLED, FAILED, LAST, ENDED, M, U, URL, Q, D, L, R, EV, DLQ = unpack(KEYS)
 local CAP = ARGV[1]

@@ -1,5 +1,5 @@
 -- cancel(limit): Q to X for so many pages. The status comes first, so nothing is
--- claimed while the rest follows. Answers {ok, status, left}.
+-- claimed while the rest follows. Answers {ok, status, left, in flight}.
 
 local limit = tonumber(ARGV[2])
 
@@ -8,7 +8,7 @@ if not s then
   return { 'unknown' }
 end
 if s.status == 'completed' then
-  return { 'ok', s.status, 0 }
+  return { 'ok', s.status, 0, 0 }
 end
 local fresh = s.status ~= 'cancelled'
 s.status = 'cancelled'
@@ -38,4 +38,4 @@ if fresh or moved > 0 then
 end
 settle(s)
 save(s)
-return { 'ok', s.status, call('ZCARD', Q) + call('ZCARD', D) }
+return { 'ok', s.status, call('ZCARD', Q) + call('ZCARD', D), call('ZCARD', L) }

@@ -11,20 +11,23 @@ if not s then
 end
 local values = call('HMGET', U, unpack(ARGV, PAGE, PAGE + n))
 local state, attempts, depth, held = parse(values[1])
-if state == 'C' and held == token then
+-- Of a crawled page's token only the nonce is kept: 14 bytes a value are where
+-- the allocator of Redis draws a line, and there are many of these.
+local nonce = string.match(token, '%.(.*)$') or token
+if state == 'C' and held == nonce then
   return { 'dup', 'C' }
 end
 if state ~= 'L' or held ~= token then
   return { 'stale' }
 end
 
-local u = { page, value('C', attempts, depth, token) }
+local u = { page, value('C', attempts, depth, nonce) }
 local new, known, refused = arrive(s, PAGE + 1, n, values, 1, u)
 s.over = s.over + refused + earlier
 call('HSET', R, page, record)
-call('ZREM', L, page)
-call('HDEL', URL, page)
 call('HSET', U, unpack(u))
+call('HDEL', URL, page)
+call('ZREM', L, page)
 s.crawled = s.crawled + 1
 s.last = seconds
 local first = PAGE + 1 + 3 * n

@@ -15,7 +15,6 @@ end
 if state ~= 'L' or held ~= token then
   return { 'stale' }
 end
-call('ZREM', L, page)
 if retryable and attempts < s.max_attempts then
   if s.status == 'cancelled' then
     call('HSET', U, page, value('X', attempts, depth, token, 'cancelled'))
@@ -29,12 +28,13 @@ if retryable and attempts < s.max_attempts then
     state = 'D'
   end
 else
-  call('HSET', U, page, value('F', attempts, depth, token))
   call('HSET', DLQ, page, letter(attempts, err))
+  call('HSET', U, page, value('F', attempts, depth, token))
   s.failed = s.failed + 1
   event(s, 'failed', 'page', page, 'error', err, 'attempts', attempts, unpack(ARGV, 7))
   state = 'F'
 end
+call('ZREM', L, page)
 local ended = settle(s)
 save(s)
 return { 'done', state, ended }

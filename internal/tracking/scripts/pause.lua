@@ -1,4 +1,4 @@
--- pause: claim gives nothing out. Answers {ok, status}.
+-- pause: claim gives nothing out. Answers {ok, status, in flight}.
 
 local s = load()
 if not s then
@@ -9,4 +9,4 @@ if s.status == 'running' then
   event(s, 'paused')
   save(s)
 end
-return { 'ok', s.status }
+return { 'ok', s.status, call('ZCARD', L) }

@@ -35,16 +35,16 @@ if #lapsed > 0 then
       end
     end
   end
-  call('ZREM', L, unpack(lapsed))
-  if #u > 0 then
-    call('HSET', U, unpack(u))
-  end
   if #q > 0 then
     call('ZADD', Q, unpack(q))
   end
   if #dlq > 0 then
     call('HSET', DLQ, unpack(dlq))
   end
+  if #u > 0 then
+    call('HSET', U, unpack(u))
+  end
+  call('ZREM', L, unpack(lapsed))
   s.failed = s.failed + failed
   s.skipped = s.skipped + skipped
 end

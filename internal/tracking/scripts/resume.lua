@@ -1,4 +1,4 @@
--- resume: the seed runs again. Answers {ok, status}.
+-- resume: the seed runs again. Answers {ok, status, in flight}.
 
 local s = load()
 if not s then
@@ -9,4 +9,4 @@ if s.status == 'paused' then
   event(s, 'resumed')
   save(s)
 end
-return { 'ok', s.status }
+return { 'ok', s.status, call('ZCARD', L) }

@@ -217,23 +217,27 @@ func pauseResumeCancel(t *testing.T, b *bench) {
 	l := b.claimOne()
 	active(1)
 	b.steer(pause, tracking.Paused)
-	b.steer(pause, tracking.Paused)
-	active(0)
+	active(1) // a page is in flight
 	if leases, info, err := b.Claim(b.ctx, seed, 1, time.Hour); err != nil || len(leases) != 0 || info.Status != tracking.Paused {
 		t.Fatalf("claim while paused: %v, %+v, %v", leases, info, err)
 	}
 	if r := b.complete(l, refs(1, 4)...); r.Outcome != tracking.Done || r.Discovered.New != 1 {
 		t.Fatalf("complete while paused: %+v", r)
 	}
+	b.steer(pause, tracking.Paused)
+	active(0)
 	b.steer(resume, tracking.Running)
 	active(1)
 	b.claimOne()
 	b.steer(cancel, tracking.Cancelled)
-	active(0)
+	active(1)
 	b.wantProgress(tracking.Cancelled, 5, 1, 0, 3, 0, 0, 1)
 	b.steer(cancel, tracking.Cancelled)
 	b.steer(resume, tracking.Cancelled)
 	b.steer(pause, tracking.Cancelled)
+	b.lapseAll()
+	b.reap()
+	active(0)
 	if _, err := b.RetryFailed(b.ctx, seed, "x"); !errors.Is(err, tracking.ErrCancelled) {
 		t.Fatalf("retry of a cancelled seed: %v, want ErrCancelled", err)
 	}
