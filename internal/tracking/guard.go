@@ -69,17 +69,18 @@ func (r *runs) forget(seed weburl.Seed) {
 }
 
 // claim runs the claim script under the guard. A repetition carries the nonce of
-// the first try, and gets the leases that try may have made.
-func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time.Duration) (reply, error) {
+// the first try, and gets the leases that try may have made. run is that of the
+// server that has answered.
+func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time.Duration) (r reply, run string, err error) {
 	keys := t.keys(seed)
 	mark := nonce()
-	var r reply
-	err := t.repeat(ctx, func(try int) error {
+	err = t.repeat(ctx, func(try int) error {
 		for range 10 {
 			s, err := t.claimScript(ctx, seed)
 			if err != nil {
 				return err
 			}
+			run = s.run
 			cmd := s.evalSHA(ctx, keys, []any{t.options.EventCap, n, lease.Milliseconds(), mark, min(try, 1), s.run})
 			err = t.client.Process(ctx, cmd)
 			if redis.HasErrorPrefix(err, "NOSCRIPT") {
@@ -105,9 +106,9 @@ func (t *Tracker) claim(ctx context.Context, seed weburl.Seed, n int, lease time
 		return errRestarting
 	})
 	if err != nil {
-		return nil, explain("claim", string(seed), err)
+		return nil, "", explain("claim", string(seed), err)
 	}
-	return r, r.unknown(scriptClaim, seed)
+	return r, run, r.unknown(scriptClaim, seed)
 }
 
 func (t *Tracker) claimScript(ctx context.Context, seed weburl.Seed) (*claimScript, error) {

@@ -24,13 +24,14 @@ func (t *Tracker) Claim(ctx context.Context, seed weburl.Seed, n int, lease time
 	if n <= 0 {
 		return nil, ClaimInfo{}, fmt.Errorf("tracking: claim %s: %d pages asked for", seed, n)
 	}
-	r, err := t.claim(ctx, seed, min(n, maxBatch), lease)
+	r, run, err := t.claim(ctx, seed, min(n, maxBatch), lease)
 	if err != nil {
 		return nil, ClaimInfo{}, err
 	}
 	const head = 8
 	info := ClaimInfo{
 		Status:      Status(r.text(1)),
+		Run:         run,
 		NextReadyIn: time.Duration(r.int(6)) * time.Millisecond,
 		NextLapseIn: time.Duration(r.int(7)) * time.Millisecond,
 	}

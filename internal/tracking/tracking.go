@@ -155,10 +155,14 @@ type Lease struct {
 	Deadline   time.Time // by the store's clock
 }
 
-// ClaimInfo says why there was not more to claim. The waits are known when fewer
-// pages came back than were asked for; otherwise they are zero.
+// ClaimInfo is what else a claim has learned. The waits say why there was not more
+// to claim: they are known when fewer pages came back than were asked for, else zero.
 type ClaimInfo struct {
 	Status Status
+	// Run is the run of the store that answered, empty where it tells none. When
+	// it changes, the store was restarted and may have lost its last writes, so
+	// what a worker remembers of earlier answers is to be forgotten.
+	Run string
 	// NextReadyIn is how long until the next delayed page is due; negative when
 	// none is delayed.
 	NextReadyIn time.Duration
