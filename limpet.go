@@ -57,7 +57,7 @@ type Options struct {
 // DB is an open store. Its methods may be called by many goroutines.
 type DB struct {
 	e  *engine.Engine
-	do sync.Pool // of *Session
+	do sync.Pool // of *localSession
 }
 
 // Open opens the store in a directory, which is created when it is missing, and
@@ -84,8 +84,8 @@ func Open(dir string, o *Options) (*DB, error) {
 	return db, nil
 }
 
-// Close syncs everything and releases the directory. An error means that
-// acknowledged writes may be missing on disk.
+// Close syncs everything and releases the directory. Writes are refused from then
+// on. An error means that acknowledged writes may be missing on disk.
 func (db *DB) Close() error { return db.e.Close() }
 
 // Done is closed when a client has sent SHUTDOWN. The owner then closes the
@@ -113,8 +113,11 @@ func (db *DB) Do(ctx context.Context, args ...any) (resp.Value, error) {
 		return resp.Value{}, err
 	}
 	s := db.do.Get().(*localSession)
-	defer db.do.Put(s)
-	return s.do(args)
+	v, err := s.do(args)
+	if !s.session.Closing() { // after SHUTDOWN a session runs nothing more
+		db.do.Put(s)
+	}
+	return v, err
 }
 
 // localSession is a session with the buffers that Do needs.
@@ -150,7 +153,7 @@ func (l *localSession) do(args []any) (resp.Value, error) {
 	l.out.Reset()
 	ticket := l.session.Exec(&l.batch, &l.out)
 	if err := l.session.Wait(ticket); err != nil {
-		return resp.Value{}, resp.ServerError(l.session.Refusal())
+		return resp.Value{}, err
 	}
 	v, _, err := resp.Decode(l.out.Buf)
 	if err != nil {

@@ -31,13 +31,10 @@ func (db *DB) Session(addr, local string) *Session {
 // before [Session.Wait] has returned nil for the ticket.
 func (s *Session) Exec(b *Batch, out *resp.Writer) Ticket { return s.db.e.Exec(s.s, b, out) }
 
-// Wait holds a batch's replies back as long as the policy asks for. An error
-// means that what they say may be lost; [Session.Refusal] is then the error to
-// answer with.
+// Wait holds a batch's replies back as long as the policy asks for. An error is a
+// [resp.ServerError] and means that what the replies say may be lost: it is to be
+// shown in their place.
 func (s *Session) Wait(t Ticket) error { return s.db.e.Wait(t) }
-
-// Refusal is the wire error for requests whose outcome could not be made durable.
-func (s *Session) Refusal() string { return s.db.e.Refusal() }
 
 // Closing tells that the client asked to be disconnected once the replies are
 // sent.

@@ -98,7 +98,7 @@ func (c *conn) run() bool {
 	ticket := c.session.Exec(&c.batch, &c.out)
 	c.consume()
 	if err := c.session.Wait(ticket); err != nil {
-		c.refuse()
+		c.refuse(err)
 		return false
 	}
 	_, err := c.net.Write(c.out.Buf)
@@ -110,11 +110,10 @@ func (c *conn) run() bool {
 
 // refuse answers a batch that was run but could not be made durable: an error
 // for each request. The connection ends, since nobody can say what of it stays.
-func (c *conn) refuse() {
+func (c *conn) refuse(err error) {
 	c.out.Reset()
-	text := c.session.Refusal()
 	for range c.batch.Len() {
-		c.out.Error(text)
+		c.out.Error(err.Error())
 	}
 	_, _ = c.net.Write(c.out.Buf)
 }

@@ -92,14 +92,12 @@ func (e *Engine) flushRecords() {
 }
 
 // Wait returns when the replies of a ticket may be sent: under appendfsync
-// always when the log is synced up to it, else at once. An error means that what
-// the replies tell may be lost: they must not be sent.
-func (e *Engine) Wait(t Ticket) error { return e.log.wait(uint64(t)) }
-
-// Refusal is the wire error for requests whose replies could not be made
-// durable, and for writes while the log is broken; "" when all is well.
-func (e *Engine) Refusal() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.refusal()
+// always when the log is synced up to it, else at once. An error is a
+// [resp.ServerError]: what the replies tell may be lost, and the error is to be
+// sent in their place.
+func (e *Engine) Wait(t Ticket) error {
+	if err := e.log.wait(uint64(t)); err != nil {
+		return resp.ServerError(misconf(err))
+	}
+	return nil
 }

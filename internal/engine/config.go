@@ -29,7 +29,7 @@ func fixed(value string) func(*Engine) string { return func(*Engine) string { re
 // settings are those that exist here, by name.
 var settings = []setting{
 	{name: "aof-disable-auto-gc", get: func(e *Engine) string { return yesNo(e.options.KeepOld) },
-		set: boolSetting(func(e *Engine) *bool { return &e.options.KeepOld })},
+		set: setKeepOld},
 	{name: "aof-load-truncated", get: func(e *Engine) string { return yesNo(!e.options.RefuseTruncated) }},
 	{name: "aof-timestamp-enabled", get: func(e *Engine) string { return yesNo(e.options.Timestamps) },
 		set: boolSetting(func(e *Engine) *bool { return &e.options.Timestamps })},
@@ -103,10 +103,23 @@ func intSetting(least int, field func(*Engine) *int) func(*Engine, string) error
 	}
 }
 
+// setKeepOld is aof-disable-auto-gc; with "no", what was kept so far is deleted.
+func setKeepOld(e *Engine, v string) error {
+	err := boolSetting(func(e *Engine) *bool { return &e.options.KeepOld })(e, v)
+	if err != nil {
+		return err
+	}
+	e.files.SetKeepHistory(e.options.KeepOld)
+	if !e.options.KeepOld && !e.stopping {
+		e.background.Go(e.deleteHistory)
+	}
+	return nil
+}
+
 func setFsync(e *Engine, v string) error {
 	p, err := ParsePolicy(strings.ToLower(v))
 	if err != nil {
-		return fmt.Errorf("argument(s) must be one of the following: always, everysec, no")
+		return fmt.Errorf("argument(s) must be one of the following: everysec, always, no")
 	}
 	e.log.setPolicy(p)
 	return nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -26,7 +25,6 @@ type Engine struct {
 	clock   clock.Clock
 	logger  *slog.Logger
 	dir     string
-	pid     int
 	runID   string
 	started time.Time
 	unlock  io.Closer // the directory's lock
@@ -71,7 +69,7 @@ type Engine struct {
 func newEngine(dir string, o Options) *Engine {
 	o = o.withDefaults()
 	e := &Engine{
-		options: o, clock: o.Clock, logger: o.Logger, dir: dir, pid: os.Getpid(), runID: newRunID(),
+		options: o, clock: o.Clock, logger: o.Logger, dir: dir, runID: newRunID(),
 		started: o.Clock.Now(), dumping: newSpoolGate(),
 		quit: make(chan struct{}), down: make(chan struct{}),
 		ks: keyspace.New(o.Limits.Databases), sessions: map[int64]*command.Session{}, nextID: 1, logDB: -1,
@@ -140,10 +138,13 @@ func (e *Engine) Rejected() {
 // refusal says why writes are refused, "" when they are not. e.mu is held.
 func (e *Engine) refusal() string {
 	if err := e.log.failure(); err != nil {
-		return "MISCONF Errors writing to the AOF file: " + reason(err)
+		return misconf(err)
 	}
 	return ""
 }
+
+// misconf is the wire error for what a broken log cannot take.
+func misconf(err error) string { return "MISCONF Errors writing to the AOF file: " + reason(err) }
 
 // Sleep is DEBUG SLEEP: everything waits. e.mu is held.
 func (e *Engine) Sleep(seconds float64) {
@@ -190,8 +191,8 @@ func (e *Engine) Shutdown(s *command.Session, o command.ShutdownOptions) (wireEr
 // Done is closed when a client has asked for SHUTDOWN.
 func (e *Engine) Done() <-chan struct{} { return e.down }
 
-// Close syncs everything and releases the directory. Its error says that
-// acknowledged writes may be missing on disk.
+// Close syncs everything and releases the directory. Writes are refused from then
+// on. Its error says that acknowledged writes may be missing on disk.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.stopping {
@@ -202,6 +203,9 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	close(e.quit)
 	e.background.Wait()
+	e.mu.Lock()
+	e.log.seal()
+	e.mu.Unlock()
 	err := e.log.close()
 	if unlockErr := e.unlock.Close(); err == nil {
 		err = unlockErr

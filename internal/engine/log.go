@@ -112,26 +112,31 @@ func (l *commitLog) throttle() {
 	l.mu.Unlock()
 }
 
-// errNotDurable is why a reply must not be sent: what it depends on is not on
-// disk and will not get there by this file.
-var errNotDurable = errors.New("engine: not on disk")
+// errClosed is why nothing is written any more once the log is closed.
+var errClosed = errors.New("the store is closed")
 
-// wait holds a reply back as long as the policy asks for. It fails when the
-// record that the reply depends on has not been synced and the file is broken.
+// wait holds a reply back as long as the policy asks for, which may change
+// meanwhile. It fails when the record that the reply depends on has not been
+// synced and will not be by this file: the error says why the file is broken.
 func (l *commitLog) wait(seq uint64) error {
-	if Policy(l.policy.Load()) != Always {
+	if !l.always() {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.synced < seq {
-		if l.broken != nil || l.stopping && l.file == nil {
-			return errNotDurable
+	for l.synced < seq && l.always() {
+		switch {
+		case l.broken != nil:
+			return l.broken
+		case l.file == nil:
+			return errClosed
 		}
 		l.progress.Wait()
 	}
 	return nil
 }
+
+func (l *commitLog) always() bool { return Policy(l.policy.Load()) == Always }
 
 // rotateHere makes a new file begin behind everything appended so far. turn is
 // called by the log's goroutine once the old file is synced; what it answers is
@@ -205,8 +210,12 @@ func (l *commitLog) stats() logStats {
 	}
 }
 
+// seal makes writes refused from here on. The caller holds the engine's lock, so
+// that no unit is running that was let through before.
+func (l *commitLog) seal() { l.failed.Store(&errClosed) }
+
 // close writes and syncs what is left and closes the file. Its error says that
-// something acknowledged may be missing on disk.
+// something acknowledged may be missing on disk. Nothing is appended any more.
 func (l *commitLog) close() error {
 	l.mu.Lock()
 	l.stopping = true
@@ -339,13 +348,22 @@ func (l *commitLog) do(j job) {
 // turn changes to the next file, if the old one is sound to its end.
 func (l *commitLog) turn(r *rotation, err error) {
 	var file logFile
+	var fatal error
 	if err == nil {
-		file, err = r.turn(l.file)
+		if file, err = r.turn(l.file); err != nil {
+			// A turn that failed half-way may have ended the old file too. All of
+			// it is synced, so this does nothing but ask.
+			fatal = l.file.Sync()
+		}
 	}
 	l.mu.Lock()
-	if err == nil {
+	switch {
+	case err == nil:
 		l.file = file
 		l.size.Store(file.Size())
+	case fatal != nil:
+		l.fail(fatal)
+		l.progress.Broadcast()
 	}
 	l.cut = nil
 	l.mu.Unlock()

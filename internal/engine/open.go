@@ -38,13 +38,8 @@ func Open(dir string, o Options) (*Engine, error) {
 // take creates the directory if it is missing and locks it.
 func (e *Engine) take() error {
 	fsys := e.options.FS
-	if _, err := fsys.Stat(e.dir); errors.Is(err, fs.ErrNotExist) {
-		if err := fsys.MkdirAll(e.dir, 0o755); err != nil {
-			return err
-		}
-		if err := fsys.SyncDir(filepath.Dir(filepath.Clean(e.dir))); err != nil {
-			return err
-		}
+	if err := makeDir(fsys, filepath.Clean(e.dir)); err != nil {
+		return err
 	}
 	lock, err := fsys.Lock(filepath.Join(e.dir, e.options.AppendFileName+".lock"))
 	if err != nil {
@@ -52,6 +47,22 @@ func (e *Engine) take() error {
 	}
 	e.unlock = lock
 	return nil
+}
+
+// makeDir creates a directory and those above it, where they are missing, each of
+// them durably: a synced file is no use under a name that a power cut takes away.
+func makeDir(fsys vfs.FS, dir string) error {
+	if _, err := fsys.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(fsys, above); err != nil {
+		return err
+	}
+	if err := fsys.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return fsys.SyncDir(above)
 }
 
 // loadStats is what the last start has read.
@@ -86,6 +97,9 @@ func (e *Engine) load() error {
 	if cut := replayed.Cut; cut != nil {
 		e.logger.Warn("the log ended in the middle of a command or a transaction, as after a power cut; what was unfinished is kept beside it",
 			"file", cut.Torn.File, "offset", cut.Torn.CutAt, "bytes", cut.Bytes, "kept_as", cut.SavedAs)
+	}
+	if err := e.tidy(); err != nil {
+		return err
 	}
 	writer, err := e.begin(plan)
 	if err != nil {
@@ -234,6 +248,10 @@ func (l *loader) Unit(u aof.Unit) error {
 			return fmt.Errorf("%s: offset %d: %w", l.file, c.Start, err)
 		}
 		if len(l.out.Buf) > 0 && l.out.Buf[0] == '-' {
+			if strings.EqualFold(string(c.Args[0]), "select") {
+				// Going on would put what follows into another database.
+				return fmt.Errorf("SELECT %.20q, but only %d databases are configured", c.Args[1], l.e.ks.Databases())
+			}
 			if l.failed++; l.failed == 1 {
 				l.firstError = fmt.Sprintf("%s: offset %d: %.40q: %s", l.file, c.Start, c.Args[0], strings.TrimSpace(string(l.out.Buf)))
 			}
@@ -253,7 +271,11 @@ func (l *loader) report(took time.Duration, commands int) {
 // reason is the operating system's word for a failure, in Redis's spelling.
 func reason(err error) string {
 	var errno syscall.Errno
-	if !errors.As(err, &errno) {
+	switch {
+	case errors.As(err, &errno):
+	case errors.Is(err, io.ErrShortWrite):
+		errno = syscall.ENOSPC // as Redis reads it
+	default:
 		return err.Error()
 	}
 	text := errno.Error()

@@ -1,9 +1,10 @@
 package engine
 
 import (
+	"errors"
+	"io/fs"
 	"math"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -90,9 +91,16 @@ func (j *saveJob) report(now time.Time) jobReport {
 	return r
 }
 
+// errStopping refuses what would begin in the background while Close waits for it
+// to end.
+const errStopping = "ERR the store is being closed"
+
 // Rewrite is BGREWRITEAOF. e.mu is held.
 func (e *Engine) Rewrite() (status, wireError string) {
-	if e.saves.rewrite.running {
+	switch {
+	case e.stopping:
+		return "", errStopping
+	case e.saves.rewrite.running:
 		return "", "ERR Background append only file rewriting already in progress"
 	}
 	e.saves.notBefore = time.Time{}
@@ -170,6 +178,8 @@ func (e *Engine) Save() (wireError string) {
 // BackgroundSave is BGSAVE. e.mu is held.
 func (e *Engine) BackgroundSave(schedule bool) (status, wireError string) {
 	switch {
+	case e.stopping:
+		return "", errStopping
 	case e.saves.save.running:
 		return "", "ERR Background save already in progress"
 	case e.saves.busy() && schedule:
@@ -208,7 +218,7 @@ func (e *Engine) endSave(changes int64, err error) {
 
 // saveRDB writes dump.rdb beside the old one and puts it in its place.
 func (e *Engine) saveRDB(lock sync.Locker) error {
-	temp := filepath.Join(e.dir, "temp-"+strconv.Itoa(e.pid)+".rdb")
+	temp := e.tempDump()
 	file, err := vfs.Create(e.options.FS, temp)
 	if err != nil {
 		return err
@@ -221,6 +231,31 @@ func (e *Engine) saveRDB(lock sync.Locker) error {
 		return err
 	}
 	return e.options.FS.SyncDir(e.dir)
+}
+
+// tempDump is where dump.rdb is being written. The name is not Redis's, which
+// another server in the same directory may be using: nobody but the holder of the
+// directory's lock has this one, so that it can be removed at the next start.
+func (e *Engine) tempDump() string {
+	return filepath.Join(e.dir, "temp-"+e.options.AppendFileName+".rdb")
+}
+
+// tidy removes what a save left that was cut short, and names what others left.
+func (e *Engine) tidy() error {
+	err := e.options.FS.Remove(e.tempDump())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, err := e.options.FS.ReadDir(e.dir)
+	if err != nil {
+		return err
+	}
+	for _, x := range entries {
+		if ok, _ := filepath.Match("temp-*.rdb", x.Name()); ok {
+			e.logger.Warn("an unfinished dump of another server was left alone", "file", filepath.Join(e.dir, x.Name()))
+		}
+	}
+	return nil
 }
 
 // LastSave is LASTSAVE, in Unix seconds. e.mu is held.
