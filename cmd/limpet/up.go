@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"limpet/internal/api"
+	"limpet/internal/crawl"
+	"limpet/internal/feature"
 	"limpet/internal/fetch"
+	"limpet/internal/tracking"
 )
 
 // upCmd runs the whole service in one process.
@@ -102,6 +107,144 @@ func guarded(flag, addr, secret, lock string, insecure bool) error {
 }
 
 // Run runs the service until a signal ends it.
-func (c *upCmd) Run(context.Context, terminal) error {
-	return errors.New("limpet up is not wired yet")
+func (c *upCmd) Run(ctx context.Context, t terminal) error {
+	logger := c.logger(t.err)
+	apiListener, err := listen("--api-addr", c.APIAddr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = apiListener.Close() }()
+	store, client, err := c.openStore(logger)
+	if err != nil {
+		return err
+	}
+	err = c.serve(ctx, client, store, apiListener, logger)
+	if closeErr := client.Close(); closeErr != nil {
+		logger.Warn("the store's connections did not close cleanly", "error", closeErr)
+	}
+	if store != nil {
+		if stopErr := store.stop(); err == nil {
+			err = stopErr
+		}
+	}
+	if err == nil {
+		logger.Info("stopped; everything is on disk")
+	}
+	return err
+}
+
+// openStore gives the store that the crawl is kept in: the embedded one, dialled
+// in memory, or with --store another, in which case embedded is nil.
+func (c *upCmd) openStore(logger *slog.Logger) (*embedded, redis.UniversalClient, error) {
+	if c.StoreURL != "" {
+		o, err := redis.ParseURL(c.StoreURL)
+		if err != nil {
+			return nil, nil, failf(exitUsage, "--store: %s", err)
+		}
+		return nil, redis.NewClient(o), nil
+	}
+	l, err := listen("--store-addr", c.StoreAddr)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := c.start(l, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	return store, redis.NewClient(&redis.Options{Dialer: store.server.Dial, Password: c.StorePassword}), nil
+}
+
+// serve runs the API and the crawler over a store until something ends them.
+func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *embedded, l net.Listener, logger *slog.Logger) error {
+	tracker := tracking.New(client, tracking.Options{RecordURL: recordURL, OnAudit: func(r tracking.AuditReport) {
+		logger.Warn("the store was restarted: the seed was counted anew", "seed", r.Seed, "differences", len(r.Differences), "repaired", r.Repaired)
+	}})
+	if err := c.checkStore(ctx, tracker, logger); err != nil {
+		return err
+	}
+	fetcher, err := fetch.New(fetch.Options{
+		UserAgent: c.UserAgent, PerHost: c.PerHost, Delay: c.Delay, ConnectTo: c.connectTo, AllowNet: c.AllowNet,
+	})
+	if err != nil {
+		return failf(exitUsage, "%s", err)
+	}
+	defer fetcher.Close()
+	crawler := crawl.New(crawl.Options{Tracker: tracker, Fetch: fetcher, Workers: c.Workers, Logger: logger})
+	web := api.NewServer(c.APIAddr, api.New(api.Options{
+		Tracker: tracker, Store: client, Token: c.APIToken, Hosts: c.APIHost, Logger: logger, Version: version,
+		Defaults: api.Defaults{MaxPages: c.MaxPages, MaxDepth: c.MaxDepth}, Notify: crawler.Wake,
+	}))
+
+	crawling, stopCrawl := context.WithCancel(ctx)
+	defer stopCrawl()
+	crawled, served := make(chan error, 1), make(chan error, 1)
+	go func() { crawled <- crawler.Run(crawling) }()
+	go func() { served <- web.Serve(l) }()
+	logger.Info("ready", "api", "http://"+l.Addr().String(), "workers", c.Workers)
+
+	select {
+	case <-ctx.Done():
+	case <-storeDown(store):
+		logger.Warn("a client has sent SHUTDOWN to the store")
+	case err = <-crawled:
+		err = failf(exitLocal, "the crawler stopped: %s", err)
+		crawled <- nil
+	case err = <-served:
+		err = failf(exitLocal, "the API's listener broke: %s", err)
+	}
+	logger.Info("stopping: pages in flight are finished or given back")
+	stopCrawl()
+	crawlErr := <-crawled
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if shutdownErr := web.Shutdown(closing); shutdownErr != nil {
+		_ = web.Close()
+	}
+	if err == nil && crawlErr != nil && !errors.Is(crawlErr, context.Canceled) {
+		err = failf(exitLocal, "the crawler stopped: %s", crawlErr)
+	}
+	return err
+}
+
+// recordURL reads the URL of a crawled page out of its feature record, "" when
+// the record cannot be read.
+func recordURL(record []byte) string {
+	r, err := feature.Unmarshal(record)
+	if err != nil {
+		return ""
+	}
+	return r.URL.Href
+}
+
+// storeDown is closed when the embedded store was told to shut down; never for
+// another store.
+func storeDown(store *embedded) <-chan struct{} {
+	if store == nil {
+		return nil
+	}
+	return store.db.Done()
+}
+
+// checkStore refuses a store that cannot keep the count through a crash.
+func (c *upCmd) checkStore(ctx context.Context, tracker *tracking.Tracker, logger *slog.Logger) error {
+	findings, err := tracker.CheckStore(ctx)
+	if err != nil {
+		return failf(exitUnreachable, "cannot ask the store: %s", err).
+			with("look:   redis-cli -u %s ping", c.StoreURL)
+	}
+	for _, f := range findings {
+		if !f.Fatal {
+			logger.Warn(f.Message, "finding", f.Code)
+		}
+	}
+	if err := tracking.Refusal(findings); err != nil {
+		f := failf(exitLocal, "the store at %s cannot keep the count through a crash", c.StoreURL)
+		for _, finding := range findings {
+			if finding.Fatal {
+				_ = f.with("%s (%s)", finding.Message, finding.Code)
+			}
+		}
+		return f.with("Nothing has been changed.")
+	}
+	return nil
 }

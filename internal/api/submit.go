@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"limpet/internal/crawl"
 	"limpet/internal/tracking"
 	"limpet/internal/weburl"
 )
@@ -70,14 +71,11 @@ func (a *api) submit(w http.ResponseWriter, r *http.Request) error {
 
 // request checks a submission and fills in what it leaves out.
 func (a *api) request(body submission) (tracking.SubmitRequest, error) {
-	q := tracking.SubmitRequest{
-		MaxPages: a.Defaults.MaxPages, MaxDepth: a.Defaults.MaxDepth, Recrawl: body.Recrawl,
-	}
-	seed, start, err := body.start()
+	q, err := body.start()
 	if err != nil {
 		return q, err
 	}
-	q.Seed, q.URLs = seed, []tracking.PageRef{{URL: start}}
+	q.MaxPages, q.MaxDepth, q.Recrawl = a.Defaults.MaxPages, a.Defaults.MaxDepth, body.Recrawl
 	for _, limit := range []struct {
 		name  string
 		given *int
@@ -98,30 +96,29 @@ func (a *api) request(body submission) (tracking.SubmitRequest, error) {
 	return q, nil
 }
 
-// start is the seed and the URL of its first page. For a domain that is the
-// front page over https; the crawler falls back to http by itself.
-func (body *submission) start() (weburl.Seed, string, error) {
+// start is the request for a domain or for a URL, without limits.
+func (body *submission) start() (q tracking.SubmitRequest, err error) {
 	switch {
 	case body.Domain != "" && body.URL != "":
-		return "", "", badRequest("domain and url are both given: want one of them")
+		return q, badRequest("domain and url are both given: want one of them")
 	case body.Domain == "" && body.URL == "":
-		return "", "", badRequest("domain is missing: want JSON like %s", submitExample)
+		return q, badRequest("domain is missing: want JSON like %s", submitExample)
 	case body.Domain != "":
 		seed, err := weburl.ParseSeed(body.Domain)
 		if err != nil {
-			return "", "", badRequest("%v", err)
+			return q, badRequest("%v", err)
 		}
-		return seed, seed.Root("https"), nil
+		return crawl.SubmitDomain(seed), nil
 	}
 	url, err := weburl.Normalize(body.URL)
 	if err != nil {
-		return "", "", badRequest("url %.200q: %v", body.URL, err).withHint("want one like https://example.com/")
+		return q, badRequest("url %.200q: %v", body.URL, err).withHint("want one like https://example.com/")
 	}
 	seed, err := weburl.ParseSeed(weburl.Split(url).Host)
 	if err != nil {
-		return "", "", badRequest("url %.200q: %v", body.URL, err)
+		return q, badRequest("url %.200q: %v", body.URL, err)
 	}
-	return seed, url, nil
+	return crawl.SubmitURL(seed, url), nil
 }
 
 // idempotencyKey reads the key under which repetitions of a submit get the first
