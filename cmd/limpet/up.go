@@ -156,9 +156,7 @@ func (c *upCmd) openStore(logger *slog.Logger) (*embedded, redis.UniversalClient
 
 // serve runs the API and the crawler over a store until something ends them.
 func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *embedded, l net.Listener, logger *slog.Logger) error {
-	tracker := tracking.New(client, tracking.Options{RecordURL: recordURL, OnAudit: func(r tracking.AuditReport) {
-		logger.Warn("the store was restarted: the seed was counted anew", "seed", r.Seed, "differences", len(r.Differences), "repaired", r.Repaired)
-	}})
+	tracker := tracking.New(client, tracking.Options{RecordURL: recordURL, OnAudit: auditLog(logger)})
 	if err := c.checkStore(ctx, tracker, logger); err != nil {
 		return err
 	}
@@ -204,6 +202,18 @@ func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *
 		err = failf(exitLocal, "the crawler stopped: %s", crawlErr)
 	}
 	return err
+}
+
+// auditLog tells what the audits have found that are made before the first
+// claim in a new run of the store.
+func auditLog(logger *slog.Logger) func(tracking.AuditReport) {
+	return func(r tracking.AuditReport) {
+		if r.Clean() {
+			logger.Debug("counted anew before going on, nothing to mend", "seed", r.Seed, "pages", r.Total)
+			return
+		}
+		logger.Warn("counted anew before going on, and mended", "seed", r.Seed, "pages", r.Total, "differences", len(r.Differences)+r.Truncated)
+	}
 }
 
 // recordURL reads the URL of a crawled page out of its feature record, "" when
