@@ -99,7 +99,7 @@ func TestTornTransaction_TwoRestartsOnRedis_CountsAreMendedBeforeTheFirstClaim(t
 			cuts = append(cuts, cut)
 		}
 	}
-	broken := 0
+	ran, broken := 0, 0
 	for _, cut := range cuts {
 		t.Run(fmt.Sprintf("cut %d bytes into it", cut-last), func(t *testing.T) {
 			server := testredis.Start(t, testredis.Options{Dir: logDir(t, whole[:cut]), Args: []string{"--appendonly", "yes"}})
@@ -118,13 +118,14 @@ func TestTornTransaction_TwoRestartsOnRedis_CountsAreMendedBeforeTheFirstClaim(t
 			if trackingtest.CheckInvariant(t.Context(), client, tracker, seed) != nil {
 				broken++
 			}
+			ran++
 			crawlToTheEnd(t, client, tracker, 9, func(tracking.Lease) []tracking.PageRef { return pages(1, 5, 9) })
 		})
 	}
-	if broken < len(cuts)/2 {
-		t.Errorf("%d of %d cuts broke the count: the test does not show what it is for", broken, len(cuts))
+	if broken < ran/2 {
+		t.Errorf("%d of %d cuts broke the count: the test does not show what it is for", broken, ran)
 	}
-	t.Logf("%d of %d cuts broke the count on this Redis; all were mended", broken, len(cuts))
+	t.Logf("%d of %d cuts broke the count on this Redis", broken, ran)
 }
 
 // writeLog makes a log that ends in the completion of a page, with another page

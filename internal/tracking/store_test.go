@@ -48,14 +48,6 @@ func TestCheckStore_NamesWhatBreaksThePromise(t *testing.T) {
 	check(true, "replica")
 }
 
-func TestCheckStore_ClusterUnderPlainNames_IsRefused(t *testing.T) {
-	cluster := startCluster(t)
-	findings, err := tracking.New(cluster, tracking.Options{}).CheckStore(t.Context())
-	if err != nil || tracking.Refusal(findings) == nil {
-		t.Fatalf("%v, %v", findings, err)
-	}
-}
-
 func TestStoreThatRefusesWrites_TypedErrorAndNothingChanged(t *testing.T) {
 	server := testredis.Start(t, testredis.Options{})
 	client := server.Client()

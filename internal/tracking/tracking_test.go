@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"limpet/internal/testredis"
+	"limpet/internal/tracking"
 	"limpet/internal/tracking/trackingtest"
 )
 
@@ -32,6 +33,17 @@ func TestSuite_OnCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		return client
+	})
+	t.Run("CheckStore_EveryMasterIsAsked", func(t *testing.T) {
+		for _, c := range []struct {
+			tags bool
+			want int // findings: appendonly off, and plain names where there are
+		}{{true, 2}, {false, 4}} {
+			findings, err := tracking.New(client, tracking.Options{HashTags: c.tags}).CheckStore(t.Context())
+			if err != nil || len(findings) != c.want || tracking.Refusal(findings) == nil {
+				t.Errorf("hash tags %v: %v, %v", c.tags, findings, err)
+			}
+		}
 	})
 }
 

@@ -27,7 +27,7 @@ else
   code = 'c'
 end
 
-local added = 0
+local added, changed = 0, code == 'c'
 if code == 'c' then
   -- The finished generation goes as a whole, in the same step that starts the
   -- next, so no counter is ever seen beside the pages of another. The sequence
@@ -51,13 +51,14 @@ if code ~= 'u' then
   local known = call('HMGET', U, unpack(ARGV, FIRST, FIRST + n - 1))
   local new, _, refused = arrive(s, FIRST, n, known, 0, u)
   added, s.over = new, s.over + refused
+  changed = changed or added + refused > 0
   if added > 0 then
     call('HSET', U, unpack(u))
   end
   settle(s)
   save(s)
 end
-if remember or code == 'c' or added > 0 then
+if remember or changed then
   keys = keys .. key .. ':' .. integer(s.gen) .. code .. ';'
   local _, count = string.gsub(keys, ';', ';')
   if count > KEPT then

@@ -3,6 +3,7 @@ package trackingtest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -24,7 +25,6 @@ type model struct {
 }
 
 type modelPage struct {
-	number  int
 	state   tracking.State
 	due     bool // of a delayed page: its time has come
 	attempt int
@@ -172,7 +172,6 @@ func (w *walk) children(depth int) []tracking.PageRef {
 func (w *walk) submit() {
 	recrawl := w.random.IntN(2) == 0
 	urls := append(refs(0, 0), w.children(0)...)
-	urls = slices.CompactFunc(urls, func(a, b tracking.PageRef) bool { return a.ID == b.ID })
 	w.note("submit %d URLs, recrawl %v", len(urls), recrawl)
 	s, err := w.workers.Submit(w.ctx, tracking.SubmitRequest{
 		Seed: seed, URLs: urls, Recrawl: recrawl,
@@ -187,32 +186,8 @@ func (w *walk) submit() {
 		w.model = model{status: tracking.Running, generation: w.model.generation + 1, pages: map[string]*modelPage{}}
 	}
 	if !w.model.status.Finished() {
-		unique := map[string]tracking.PageRef{}
-		for _, u := range urls {
-			unique[u.ID] = u
-		}
-		for _, u := range unique {
-			w.model.overLimit += int64(w.model.grow([]tracking.PageRef{u}).OverLimit)
-		}
-		w.syncArrivals(urls)
-	}
-}
-
-// syncArrivals: when the limit cuts a list of links that has repetitions, which
-// pages got in is the store's business; the model only insists on how many.
-func (w *walk) syncArrivals(urls []tracking.PageRef) {
-	s, err := Read(w.ctx, w.client, w.Tracker, seed)
-	w.try(err)
-	if len(s.Hashes["u"]) != len(w.model.pages) {
-		w.fatal("total %d, want %d", len(s.Hashes["u"]), len(w.model.pages))
-	}
-	for _, u := range urls {
-		_, in := s.Hashes["u"][u.ID]
-		if p := w.model.pages[u.ID]; in && p == nil {
-			w.model.pages[u.ID] = &modelPage{state: tracking.StateQueued, depth: u.Depth}
-		} else if !in && p != nil {
-			delete(w.model.pages, u.ID)
-		}
+		w.model.overLimit += int64(w.model.grow(urls).OverLimit)
+		w.model.settle()
 	}
 }
 
@@ -395,7 +370,8 @@ func (w *walk) lapseSome() {
 }
 
 func (w *walk) dueSome() {
-	for id, p := range w.model.pages {
+	for _, id := range slices.Sorted(maps.Keys(w.model.pages)) {
+		p := w.model.pages[id]
 		if p.state == tracking.StateDelayed && w.random.IntN(2) == 0 {
 			w.due(id)
 			p.due = true

@@ -340,6 +340,7 @@ func completedOnce(t *testing.T, b *bench) {
 		}
 		b.reap()
 		b.complete(l)
+		must[tracking.Status](b)(b.Cancel(b.ctx, seed))
 		if !b.progress().Status.Finished() || b.progress().CompletedAt.IsZero() {
 			t.Fatalf("%s: %+v", name, b.progress())
 		}
