@@ -163,9 +163,6 @@ func TestDoc_EveryPackageHasItsCommentInDocGo(t *testing.T) {
 	for name := range packageImports(t) {
 		dir := strings.TrimPrefix(name, "limpet")
 		path := filepath.Join(".", dir, "doc.go")
-		if strings.HasPrefix(name, "cmd/") {
-			path = filepath.Join(dir, "main.go")
-		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

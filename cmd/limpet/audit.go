@@ -51,7 +51,11 @@ func (c *auditCmd) Run(ctx context.Context, t terminal) error {
 
 func (a *audit) print(t terminal) error {
 	verdict := "clean"
-	if found := len(a.Differences) + a.Truncated; found > 0 {
+	switch found := len(a.Differences) + a.Truncated; found {
+	case 0:
+	case 1:
+		verdict = "1 difference"
+	default:
 		verdict = fmt.Sprintf("%d differences", found)
 	}
 	n := a.Counts

@@ -25,6 +25,7 @@ func newBar(t terminal, seed string) *bar {
 		mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
 		mpb.PrependDecorators(decor.Name(seed+" ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.caption() })),
+		mpb.BarFillerTrim(), // the decorators bring their own spaces
 		mpb.BarRemoveOnComplete(),
 	)
 	return b

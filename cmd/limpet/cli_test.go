@@ -193,6 +193,7 @@ func TestSubmit_TellsWhatHappenedAndWhatToTypeNext(t *testing.T) {
 	}
 	s.run("submit", "https://test.com/x").want(0, "already running (generation 1), joined")
 	s.crawl()
+	s.crawl() // the other URL has become a page, too
 	s.run("submit", "test.com").want(0, "already completed (generation 1), nothing was started", "limpet submit test.com --recrawl")
 	for range 2 {
 		s.run("submit", "test.com", "--recrawl", "--idempotency-key", "k").want(0, "generation 2")
@@ -266,7 +267,7 @@ func TestAudit_ExitCodeIs1WhenSomethingDiffers(t *testing.T) {
 	s.crawl("https://test.com/a")
 	s.run("audit", "test.com").want(0, "test.com: clean; 2 pages: 1 crawled, 0 failed, 0 skipped, 1 queued")
 	s.store.Do("SET", "fcrawler:seed:test.com:crawled", "7")
-	r := s.run("audit", "test.com").want(exitNo, "1 differences", "crawled", "Nothing has been changed", "limpet audit test.com --repair")
+	r := s.run("audit", "test.com").want(exitNo, "test.com: 1 difference;", "crawled", "Nothing has been changed", "limpet audit test.com --repair")
 	if r.err != "" {
 		t.Errorf("standard error: %s", r.err)
 	}
@@ -300,7 +301,7 @@ func TestExitCodes(t *testing.T) {
 		{"missing seed", "progress", exitUsage, "limpet progress --help"},
 		{"unknown flag", "seeds --all", exitUsage, "unknown flag --all"},
 		{"not a number", "submit test.com --max-pages many", exitUsage, "--max-pages"},
-		{"unknown status", "seeds --status done", exitUsage, "--status must be one of"},
+		{"unknown status", "seeds --status done", exitUsage, `--status must be one of "running","paused","cancelled","completed" but got "done"`},
 		{"address is no URL", "seeds --api ftp://x", exitUsage, "want a URL like http://127.0.0.1:3001"},
 		{"interval is 0", "progress test.com --watch --interval 0s", exitUsage, "want 10ms or more"},
 		{"nobody listens", "progress test.com --api " + closed.URL, exitUnreachable, "cannot reach " + closed.URL + ": connection refused\n  Is `limpet up` running?"},

@@ -43,7 +43,8 @@ func (f *failure) with(format string, args ...any) *failure {
 
 // misuse explains a command line that could not be understood.
 func misuse(err error) error {
-	f := failf(exitUsage, "%s", err)
+	// That a flag can be left out is nothing to choose from.
+	f := failf(exitUsage, "%s", strings.Replace(err.Error(), `one of "",`, "one of ", 1))
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
 		if command := parse.Context.Selected(); command != nil {

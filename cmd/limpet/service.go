@@ -91,14 +91,14 @@ func explainOpen(dir string, err error) error {
 	const unchanged = "Nothing has been changed."
 	f := failf(exitLocal, "cannot open %s", dir)
 	var (
-		locked    *vfs.LockedError
-		torn      *aof.TruncatedError
-		hole      *aof.HoleError
-		damaged   *aof.FormatError
-		orphans   *aof.OrphanError
-		missing   *aof.MissingError
-		manifest  *aof.ManifestError
-		badBase   *rdb.Error
+		locked   *vfs.LockedError
+		torn     *aof.TruncatedError
+		hole     *aof.HoleError
+		damaged  *aof.FormatError
+		orphans  *aof.OrphanError
+		missing  *aof.MissingError
+		manifest *aof.ManifestError
+		badBase  *rdb.Error
 	)
 	switch {
 	case errors.As(err, &locked):

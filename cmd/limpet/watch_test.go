@@ -34,7 +34,8 @@ func (s *service) watch(args ...string) *watched {
 	if err := w.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { _ = w.cmd.Process.Kill() })
+	hang := time.AfterFunc(20*time.Second, func() { _ = w.cmd.Process.Kill() })
+	s.t.Cleanup(func() { hang.Stop(); _ = w.cmd.Process.Kill() })
 	return w
 }
 
@@ -147,6 +148,9 @@ func TestWatch_OnATerminal_DrawsABar(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = slave.Close()
+	// Reading ends when the program does, so that a failing test ends, too.
+	hang := time.AfterFunc(20*time.Second, func() { _ = c.Process.Kill() })
+	defer hang.Stop()
 	screen := &screen{t: t, r: master}
 	screen.await("test.com [")
 	screen.await("0/1 pages, 0.0/s, 0 failed")
