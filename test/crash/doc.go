@@ -1,0 +1,17 @@
+// Package crash takes the store down in every way there is, brings it up again,
+// and compares what is there with what was promised:
+//
+//	power_test.go        the power is cut before every single operation on a file
+//	torn_test.go         the log is cut at every byte of its last transaction
+//	fault_test.go        full disks, failing disks and short writes at every operation
+//	kill_test.go         a real process on a real disk, kill -9 under fifty clients
+//	interchange_test.go  a directory goes to and fro between a real redis-server and us
+//
+// The promises are those of the root package: with appendfsync always nothing
+// acknowledged is missing; with everysec and no the data is what some first part
+// of the writes made, without a hole and without half a unit, and no older than
+// the latest sync. Opening what a crash left never fails.
+//
+// Random tests print their seed and take it back from LIMPET_SEED;
+// LIMPET_TORTURE=1 lengthens them.
+package crash
