@@ -22,7 +22,7 @@ func (f logFlags) logger(to *os.File) *slog.Logger {
 	_ = level.UnmarshalText([]byte(f.LogLevel)) // the enum has checked it
 	var h slog.Handler = slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level})
 	if f.LogFormat == "text" {
-		h = tint.NewHandler(to, &tint.Options{Level: level, TimeFormat: time.DateTime, NoColor: !term.IsTerminal(int(to.Fd()))})
+		h = tint.NewTextHandler(to, &tint.Options{Level: level, TimeFormat: time.DateTime, NoColor: !term.IsTerminal(int(to.Fd()))})
 	}
 	logger := slog.New(h)
 	slog.SetDefault(logger)

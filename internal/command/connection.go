@@ -133,7 +133,7 @@ func hello(c *Ctx) {
 			}
 			i++
 		default:
-			c.fail("ERR Syntax error in HELLO option '" + string(c.Args[i]) + "'")
+			c.fail("ERR Syntax error in HELLO option '" + string(cstring(c.Args[i])) + "'")
 			return
 		}
 	}

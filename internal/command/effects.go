@@ -24,8 +24,8 @@ func (e *Effects) add(db int, args ...[]byte) {
 // Len is the number of effects.
 func (e *Effects) Len() int { return len(e.ends) }
 
-// noDB is the selected database of a file that has no record yet.
-const noDB = -1
+// NoDB is the selected database of a log file that has no record yet.
+const NoDB = -1
 
 var (
 	wordSelect = []byte("SELECT")
@@ -33,7 +33,7 @@ var (
 	wordExec   = resp.AppendCommand(nil, []byte("EXEC"))
 )
 
-// AppendTo appends the effects to a log whose selected database is db (-1 when
+// AppendTo appends the effects to a log whose selected database is db (NoDB when
 // none was selected yet), and gives back the log and the database selected
 // afterwards. More than one effect is wrapped in MULTI and EXEC unless the unit
 // said that its effects are independent of each other.

@@ -1,7 +1,7 @@
 package command
 
 import (
-	"strconv"
+	"bytes"
 	"strings"
 )
 
@@ -51,14 +51,14 @@ func errInvalidExpire(name string) string {
 func errUnknown(args [][]byte) string {
 	var b strings.Builder
 	b.WriteString("ERR unknown command '")
-	b.Write(clip(args[0], 128))
+	b.Write(clip(cstring(args[0]), 128))
 	b.WriteString("', with args beginning with: ")
 	quoted := 0
 	for _, a := range args[1:] {
 		if quoted >= 128 {
 			break
 		}
-		shown := clip(a, 128-quoted)
+		shown := clip(cstring(a), 128-quoted)
 		b.WriteByte('\'')
 		b.Write(shown)
 		b.WriteString("' ")
@@ -68,9 +68,15 @@ func errUnknown(args [][]byte) string {
 }
 
 func errUnknownSub(parent string, word []byte) string {
-	return "ERR unknown subcommand '" + string(clip(word, 128)) + "'. Try " + strings.ToUpper(parent) + " HELP."
+	return "ERR unknown subcommand '" + string(clip(cstring(word), 128)) + "'. Try " + strings.ToUpper(parent) + " HELP."
 }
 
 func clip(b []byte, n int) []byte { return b[:min(len(b), n)] }
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+// cstring is b as C's printf shows it: up to a zero byte.
+func cstring(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
+}

@@ -294,25 +294,19 @@ func hrandfield(c *Ctx) {
 
 // hscan: a hash that is packed is given whole, like Redis gives it.
 func hscan(c *Ctx) {
-	o, ok := parseScan(c, 2, false)
-	if !ok {
-		return
-	}
-	h, found, ok := viewAs[hashValue](c, c.Args[1])
+	o, h, ok := scanTarget[hashValue](c)
 	if !ok {
 		return
 	}
 	var flat []string
-	cursor, seen := uint64(0), 0
-	if found {
-		cursor = scanSteps(o, &seen, func(cursor uint64) uint64 {
-			return h.Scan(cursor, func(name, value []byte) {
-				seen++
-				if o.match(string(name)) {
-					flat = append(flat, string(name), string(value))
-				}
-			})
+	seen := 0
+	cursor := scanSteps(o, &seen, func(cursor uint64) uint64 {
+		return h.Scan(cursor, func(name, value []byte) {
+			seen++
+			if o.match(string(name)) {
+				flat = append(flat, string(name), string(value))
+			}
 		})
-	}
+	})
 	writeScan(c.W, cursor, flat)
 }

@@ -83,7 +83,7 @@ func parseExpireConditions(c *Ctx) (o expireConditions, ok bool) {
 		case equalFold(word, "lt"):
 			o.lt = true
 		default:
-			c.fail("ERR Unsupported option " + string(word))
+			c.fail("ERR Unsupported option " + string(cstring(word)))
 			return o, false
 		}
 	}
@@ -113,11 +113,11 @@ func (o expireConditions) allow(present, next int64) bool {
 
 // expire is the EXPIRE family; unit is one of the number in milliseconds.
 func expire(c *Ctx, relative bool, unit int64) {
-	when, ok := c.int(2)
+	conditions, ok := parseExpireConditions(c)
 	if !ok {
 		return
 	}
-	conditions, ok := parseExpireConditions(c)
+	when, ok := c.int(2)
 	if !ok {
 		return
 	}
@@ -207,47 +207,52 @@ func keysMatching(c *Ctx) {
 type scanOptions struct {
 	cursor  uint64
 	count   int
-	pattern string // "" matches all
-	typ     string // SCAN only
+	pattern *string // nil matches all
+	typ     string  // SCAN only
 }
 
 func (o *scanOptions) match(s string) bool {
-	return o.pattern == "" || glob.Match([]byte(o.pattern), []byte(s))
+	return o.pattern == nil || glob.Match(*o.pattern, s)
 }
 
-// parseScan reads the cursor at position i and the words behind it.
-func parseScan(c *Ctx, i int, withType bool) (o scanOptions, ok bool) {
-	cursor, ok := parseCursor(c.Args[i])
-	if !ok {
+// parseScan reads the cursor at position 1 and the words behind it.
+func parseScan(c *Ctx) (o scanOptions, ok bool) {
+	if o.cursor, ok = parseCursor(c.Args[1]); !ok {
 		c.fail(errInvalidCursor)
 		return o, false
 	}
-	o = scanOptions{cursor: cursor, count: 10}
-	for i++; i < len(c.Args); i += 2 {
+	return o, o.parse(c, 2, true)
+}
+
+// parse reads the words from position i on.
+func (o *scanOptions) parse(c *Ctx, i int, withType bool) (ok bool) {
+	o.count = 10
+	for ; i < len(c.Args); i += 2 {
 		more := i+1 < len(c.Args)
 		switch {
 		case more && equalFold(c.Args[i], "count"):
 			n, ok := c.int(i + 1)
 			if !ok {
-				return o, false
+				return false
 			}
 			if n < 1 {
 				c.fail(errSyntax)
-				return o, false
+				return false
 			}
 			o.count = int(min(n, math.MaxInt32))
 		case more && equalFold(c.Args[i], "match"):
-			if o.pattern = string(c.Args[i+1]); o.pattern == "*" {
-				o.pattern = ""
+			o.pattern = nil
+			if p := string(c.Args[i+1]); p != "*" {
+				o.pattern = &p
 			}
 		case more && withType && equalFold(c.Args[i], "type"):
 			o.typ = string(c.Args[i+1])
 		default:
 			c.fail(errSyntax)
-			return o, false
+			return false
 		}
 	}
-	return o, true
+	return true
 }
 
 // parseCursor reads a cursor as C's strtoul does, which takes a sign: "-1" is
@@ -269,7 +274,7 @@ func parseCursor(b []byte) (uint64, bool) {
 const emptyBucketsPerCount = 10
 
 func scan(c *Ctx) {
-	o, ok := parseScan(c, 1, true)
+	o, ok := parseScan(c)
 	if !ok {
 		return
 	}

@@ -57,14 +57,6 @@ func (e end) pop(l listValue) ([]byte, bool) {
 	return l.PopFront()
 }
 
-// word is the end's name in LMOVE and LMPOP.
-func (e end) word() []byte {
-	if e == back {
-		return []byte("RIGHT")
-	}
-	return []byte("LEFT")
-}
-
 // popWord is the command that takes from the end.
 func (e end) popWord() []byte {
 	if e == back {

@@ -34,6 +34,10 @@ func (c *Ctx) positive(i int) (int64, bool) {
 	return n, true
 }
 
+// maxLongDoubleText is the size of the buffer in which Redis reads and prints
+// them.
+const maxLongDoubleText = 5 << 10
+
 // extendedPrecision is the mantissa of x86's long double, in which Redis adds.
 const extendedPrecision = 64
 
@@ -63,7 +67,7 @@ func (c *Ctx) addFloat(old []byte, found bool, by []byte, badOld string) (text [
 }
 
 func parseLongDouble(b []byte) (*big.Float, bool) {
-	if len(b) == 0 || len(b) > 255 || isSpace(b[0]) {
+	if len(b) == 0 || len(b) >= maxLongDoubleText || isSpace(b[0]) {
 		return nil, false
 	}
 	s := strings.TrimPrefix(strings.ToLower(string(b)), "+")
@@ -80,7 +84,8 @@ func parseLongDouble(b []byte) (*big.Float, bool) {
 	if err != nil || strings.HasPrefix(s, "0b") || strings.HasPrefix(s, "0o") {
 		return nil, false
 	}
-	if exp := f.MantExp(nil); exp > 16384 { // beyond long double's range
+	// beyond long double's range, or so small that it would become 0
+	if exp := f.MantExp(nil); exp > 16384 || exp < -16444 {
 		return nil, false
 	}
 	return f, true

@@ -4,6 +4,8 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+
+	"limpet/internal/keyspace"
 )
 
 // What HRANDFIELD, SRANDMEMBER and ZRANDMEMBER, and what HSCAN, SSCAN and ZSCAN
@@ -27,7 +29,7 @@ func (c *Ctx) randomCount(with string) (count int64, pairs, ok bool) {
 		c.fail(errSyntax)
 		return 0, false, false
 	}
-	if count < -math.MaxInt64/2 || count > math.MaxInt64/2 {
+	if pairs && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
 		c.fail("ERR value is out of range")
 		return 0, false, false
 	}
@@ -92,6 +94,25 @@ func (c *Ctx) writePairs(pairs []pair, values bool, writeValue func([]byte)) {
 			writeValue(p.value)
 		}
 	}
+}
+
+// scanTarget reads the cursor, the collection and the words of HSCAN, SSCAN and
+// ZSCAN, in this order: the words behind a key that does not exist may be
+// anything. ok is false when the reply has been written.
+func scanTarget[T keyspace.Object](c *Ctx) (o scanOptions, v T, ok bool) {
+	if o.cursor, ok = parseCursor(c.Args[2]); !ok {
+		c.fail(errInvalidCursor)
+		return o, v, false
+	}
+	v, found, ok := viewAs[T](c, c.Args[1])
+	if !ok {
+		return o, v, false
+	}
+	if !found {
+		writeScan(c.W, 0, nil)
+		return o, v, false
+	}
+	return o, v, o.parse(c, 3, false)
 }
 
 // scanSteps moves a cursor on until enough elements were seen, or too many empty

@@ -28,36 +28,52 @@ type scriptRun struct {
 }
 
 func evalText(c *Ctx, readOnly bool) {
+	n, ok := scriptKeys(c)
+	if !ok {
+		return
+	}
 	sha, err := c.u.scripts.Load(c.Args[1])
 	if err != nil {
 		c.fail(err.Error())
 		return
 	}
-	runScript(c, sha, readOnly)
+	runScript(c, sha, n, readOnly)
 }
 
 func evalSHA(c *Ctx, readOnly bool) {
 	sha := string(c.Args[1])
-	if len(sha) != 40 || !c.u.scripts.Exists(sha) {
+	if len(sha) != 40 {
 		c.fail(errNoScript)
 		return
 	}
-	runScript(c, sha, readOnly)
-}
-
-func runScript(c *Ctx, sha string, readOnly bool) {
-	n, ok := resp.ParseInt(c.Args[2])
-	switch {
-	case !ok:
-		c.fail(errNotInteger)
-		return
-	case n > int64(len(c.Args)-3):
-		c.fail("ERR Number of keys can't be greater than number of args")
-		return
-	case n < 0:
-		c.fail("ERR Number of keys can't be negative")
+	n, ok := scriptKeys(c)
+	if !ok {
 		return
 	}
+	if !c.u.scripts.Exists(sha) {
+		c.fail(errNoScript)
+		return
+	}
+	runScript(c, sha, n, readOnly)
+}
+
+// scriptKeys reads how many of the arguments are keys.
+func scriptKeys(c *Ctx) (n int64, ok bool) {
+	n, ok = c.int(2)
+	switch {
+	case !ok:
+		return 0, false
+	case n > int64(len(c.Args)-3):
+		c.fail("ERR Number of keys can't be greater than number of args")
+		return 0, false
+	case n < 0:
+		c.fail("ERR Number of keys can't be negative")
+		return 0, false
+	}
+	return n, true
+}
+
+func runScript(c *Ctx, sha string, n int64, readOnly bool) {
 	u := c.u
 	run := &u.script
 	run.session = Session{DB: c.Session.DB, Proto: 2, Authed: true}

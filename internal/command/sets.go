@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"sort"
 
@@ -378,25 +377,19 @@ func sintercard(c *Ctx) {
 }
 
 func sscan(c *Ctx) {
-	o, ok := parseScan(c, 2, false)
-	if !ok {
-		return
-	}
-	s, found, ok := viewAs[setValue](c, c.Args[1])
+	o, s, ok := scanTarget[setValue](c)
 	if !ok {
 		return
 	}
 	var members []string
-	cursor, seen := uint64(0), 0
-	if found {
-		cursor = scanSteps(o, &seen, func(cursor uint64) uint64 {
-			return s.Scan(cursor, func(m []byte) {
-				seen++
-				if o.match(string(m)) {
-					members = append(members, string(bytes.Clone(m)))
-				}
-			})
+	seen := 0
+	cursor := scanSteps(o, &seen, func(cursor uint64) uint64 {
+		return s.Scan(cursor, func(m []byte) {
+			seen++
+			if o.match(string(m)) {
+				members = append(members, string(m))
+			}
 		})
-	}
+	})
 	writeScan(c.W, cursor, members)
 }

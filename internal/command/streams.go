@@ -371,7 +371,7 @@ func xread(c *Ctx) {
 		return
 	}
 	if len(rest)%2 != 0 {
-		c.fail("ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.")
+		c.fail("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
 		return
 	}
 	keys, ids := rest[:len(rest)/2], rest[len(rest)/2:]
@@ -571,9 +571,6 @@ func xsetid(c *Ctx) {
 
 // xsetidConflict says why the numbers do not fit the entries that are there.
 func xsetidConflict(s streamValue, last stream.ID, added int64) string {
-	if last.Compare(s.MaxDeletedID) < 0 {
-		return "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
-	}
 	if s.Len() == 0 {
 		return ""
 	}

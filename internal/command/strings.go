@@ -147,19 +147,11 @@ func (c *Ctx) storeSet(key, value []byte, o setOptions, deadline int64) {
 	if !o.keepTTL {
 		c.DB.SetDeadline(key, deadline)
 	}
-	switch {
-	case o.keepTTL && (o.nx || o.xx):
-		c.logVerbatimWithoutGet(o)
-	case o.keepTTL:
+	if o.keepTTL {
 		c.log(wordSet, key, value, wordKeepTTL)
-	default:
-		c.logSet(key, value, deadline)
+		return
 	}
-}
-
-// logVerbatimWithoutGet logs SET k v KEEPTTL: conditions have been decided.
-func (c *Ctx) logVerbatimWithoutGet(setOptions) {
-	c.log(wordSet, c.Args[1], c.Args[2], wordKeepTTL)
+	c.logSet(key, value, deadline)
 }
 
 func parseSet(c *Ctx) (o setOptions, ok bool) {
@@ -348,14 +340,13 @@ func (c *Ctx) setDeadline(key []byte, deadline int64) {
 func mget(c *Ctx) {
 	c.W.Array(len(c.Args) - 1)
 	for _, key := range c.Args[1:] {
-		o, found := c.view(key)
+		o, _ := c.view(key)
 		switch v := o.(type) {
 		case keyspace.Bytes:
 			c.W.Bulk(v)
 		case keyspace.Int:
 			c.W.BulkInt(int64(v))
-		default:
-			_ = found
+		default: // no key, or no string
 			c.W.Null()
 		}
 	}
@@ -443,7 +434,7 @@ func setrange(c *Ctx) {
 	}
 	key, patch := c.Args[1], c.Args[3]
 	o, found := c.edit(key)
-	old, found, ok := stringOf(c, o, found)
+	old, _, ok := stringOf(c, o, found)
 	if !ok {
 		return
 	}
@@ -483,6 +474,9 @@ func getrange(c *Ctx) {
 		c.W.BulkString("")
 		return
 	}
+	if end < 0 { // unlike in a list, an end before the first byte is the first byte
+		end = max(0, end+int64(len(b)))
+	}
 	lo, hi := clampRange(begin, end, int64(len(b)))
 	if lo > hi {
 		c.W.BulkString("")
@@ -498,10 +492,7 @@ func clampRange(begin, end, n int64) (lo, hi int64) {
 		begin = max(0, begin+n)
 	}
 	if end < 0 {
-		end = max(0, end+n)
-		if n == 0 {
-			end = -1
-		}
+		end += n
 	}
 	return begin, min(end, n-1)
 }

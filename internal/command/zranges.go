@@ -1,10 +1,7 @@
 package command
 
 import (
-	"math"
-
 	"limpet/internal/zset"
-	"limpet/resp"
 )
 
 // The range commands of sorted sets: by rank, by score, by member; forwards and
@@ -240,9 +237,4 @@ func (c *Ctx) storeZSet(key []byte, z zsetValue) {
 	if c.remove(key) {
 		c.log(wordDel, key)
 	}
-}
-
-func parsePositive(b []byte) (int64, bool) {
-	n, ok := resp.ParseInt(b)
-	return n, ok && n > 0 && n <= math.MaxInt32
 }

@@ -6,6 +6,7 @@ import (
 
 	"limpet/internal/listpack"
 	"limpet/internal/zset"
+	"limpet/resp"
 )
 
 func init() {
@@ -389,11 +390,12 @@ func (c *Ctx) numKeys(i int) (int, bool) {
 
 // intNamed reads a number of at least 1 whose error names it.
 func (c *Ctx) intNamed(i int, name string) (int64, bool) {
-	n, ok := parsePositive(c.Args[i])
-	if !ok {
+	n, ok := resp.ParseInt(c.Args[i])
+	if !ok || n < 1 {
 		c.fail("ERR " + name + " should be greater than 0")
+		return 0, false
 	}
-	return n, ok
+	return n, true
 }
 
 // popCount reads an optional "COUNT n" at the end of LMPOP and ZMPOP.
@@ -454,40 +456,37 @@ func zrandmember(c *Ctx) {
 }
 
 func zscan(c *Ctx) {
-	o, ok := parseScan(c, 2, false)
+	o, z, ok := scanTarget[zsetValue](c)
 	if !ok {
 		return
 	}
-	z, found, ok := viewAs[zsetValue](c, c.Args[1])
-	if !ok {
+	if packed, ok := z.Packed(); ok {
+		writeScan(c.W, 0, scanPacked(o, packed))
 		return
 	}
 	var flat []string
-	cursor, seen := uint64(0), 0
-	var packed listpack.List
-	isPacked := false
-	if found {
-		packed, isPacked = z.Packed()
-	}
-	switch {
-	case isPacked: // scores as the listpack has them, which for large integers is not as replies have them
-		var name, score [32]byte
-		for off := packed.First(); off >= 0; off = packed.Next(off) {
-			member := string(packed.Get(off, name[:0]))
-			off = packed.Next(off)
-			if o.match(member) {
-				flat = append(flat, member, string(packed.Get(off, score[:0])))
+	seen := 0
+	cursor := scanSteps(o, &seen, func(cursor uint64) uint64 {
+		return z.Scan(cursor, func(member []byte, score float64) {
+			seen++
+			if o.match(string(member)) {
+				flat = append(flat, string(member), string(zset.FormatScore(nil, score)))
 			}
-		}
-	case found:
-		cursor = scanSteps(o, &seen, func(cursor uint64) uint64 {
-			return z.Scan(cursor, func(member []byte, score float64) {
-				seen++
-				if o.match(string(member)) {
-					flat = append(flat, string(member), string(zset.FormatScore(nil, score)))
-				}
-			})
 		})
-	}
+	})
 	writeScan(c.W, cursor, flat)
+}
+
+// scanPacked gives scores as the listpack has them, which for large integers is
+// not as other replies have them.
+func scanPacked(o scanOptions, packed listpack.List) (flat []string) {
+	var name, score [32]byte
+	for off := packed.First(); off >= 0; off = packed.Next(off) {
+		member := string(packed.Get(off, name[:0]))
+		off = packed.Next(off)
+		if o.match(member) {
+			flat = append(flat, member, string(packed.Get(off, score[:0])))
+		}
+	}
+	return flat
 }

@@ -98,7 +98,7 @@ func (m *Map[V]) SetString(key string, v V) (isNew bool) {
 func (m *Map[V]) set(h uint64, key []byte, name string, v V) (isNew bool) {
 	s := m.segment(h)
 	b := s.bucket(h)
-	i := -1
+	var i int
 	if key != nil {
 		i = b.find(h, key)
 	} else {

@@ -47,7 +47,7 @@ type Engine struct {
 	seq     uint64 // number of the newest unit that changed something
 	records []byte // effects of the running batch, not yet with the log
 	handed  uint64 // newest unit whose effects the log has
-	logDB   int    // database selected at the end of the log, -1 for none
+	logDB   int    // database selected at the end of the log, or NoDB
 	lastTS  int64  // second of the last annotation
 
 	saves       saves
@@ -72,7 +72,7 @@ func newEngine(dir string, o Options) *Engine {
 		options: o, clock: o.Clock, logger: o.Logger, dir: dir, runID: newRunID(),
 		started: o.Clock.Now(), dumping: newSpoolGate(),
 		quit: make(chan struct{}), down: make(chan struct{}),
-		ks: keyspace.New(o.Limits.Databases), sessions: map[int64]*command.Session{}, nextID: 1, logDB: -1,
+		ks: keyspace.New(o.Limits.Databases), sessions: map[int64]*command.Session{}, nextID: 1, logDB: command.NoDB,
 		maxClients: 10000,
 	}
 	e.unit = command.NewUnit(e.ks, e, o.Limits)

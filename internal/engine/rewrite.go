@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"limpet/aof"
+	"limpet/internal/command"
 )
 
 // rewriteLog replaces the log by a new base of what is in memory and a new incr
@@ -17,7 +18,7 @@ func (e *Engine) rewriteLog() error {
 	var first aof.Seq // the incr that begins at the cut
 	var rotated <-chan error
 	err = e.writeDump(base, true, &e.mu, func() {
-		e.logDB = -1
+		e.logDB = command.NoDB
 		rotated = e.log.rotateHere(func(old logFile) (logFile, error) {
 			w, err := e.files.Rotate(old.(*aof.Writer))
 			if err != nil {
@@ -115,7 +116,7 @@ func (e *Engine) heal() error {
 	if err != nil {
 		return err
 	}
-	e.logDB = -1
+	e.logDB = command.NoDB
 	e.log.replace(writer)
 	if err := e.measure(writer.Size()); err != nil {
 		e.logger.Warn("the log's files could not be measured", "error", err)
