@@ -109,7 +109,7 @@ func (s *scheduler) hold(site *site, l tracking.Lease, run string, now time.Time
 	site.remember(l.Generation, run)
 	site.known.add(l.PageID)
 	p := &page{
-		Lease: l, site: site, host: weburl.Split(l.URL).Host,
+		Lease: l, site: site, next: l.URL, host: weburl.Split(l.URL).Host,
 		known: site.known, icons: site.icons, start: site.start,
 	}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
@@ -179,8 +179,12 @@ func (s *scheduler) giveBackSlow(site *site, now time.Time) {
 	var slow []*page
 	var wait time.Duration
 	site.waiting = slices.DeleteFunc(site.waiting, func(p *page) bool {
-		w := s.Fetch.Ready(p.URL)
+		w := s.Fetch.Ready(p.next)
 		if w <= s.Lease/3 {
+			return false
+		}
+		if p.taken != nil { // all but its icon is there
+			p.noIcon, site.lookAt = true, time.Time{}
 			return false
 		}
 		slow, wait = append(slow, p), max(wait, w)

@@ -36,35 +36,48 @@ const (
 func newIcons() *icons { return &icons{by: make(map[string]*icon)} }
 
 // fill adds the hashes to what the page says of its icon, if the icon can be had.
-func (s *icons) fill(ctx context.Context, c *Crawler, seed weburl.Seed, f *feature.Favicon) {
-	found, mine := s.get(f.URL, c.Clock.Now())
+// It answers false when the icon's host wants a pause first.
+func (s *icons) fill(ctx context.Context, c *Crawler, seed weburl.Seed, f *feature.Favicon) bool {
+	found, mine := s.get(f.URL, c.Clock.Now(), func() bool { return c.Fetch.Ready(f.URL) <= slotWait })
 	if found == nil {
-		return
+		return !mine
 	}
-	if mine {
-		found.fetch(ctx, c, seed, f.URL)
+	if mine && !found.fetch(ctx, c, seed, f.URL) {
+		s.forget(f.URL)
+		return ctx.Err() != nil
 	}
 	select {
 	case <-found.done:
 		f.SHA256, f.MMH3 = found.hashes.SHA256, found.hashes.MMH3
 	case <-ctx.Done():
 	}
+	return true
 }
 
-// get is the icon with that address, nil when there are too many; mine tells the
-// caller to fetch it.
-func (s *icons) get(url string, now time.Time) (found *icon, mine bool) {
+// get is the icon with that address; mine tells the caller to fetch it. Without an
+// icon, mine tells that it is to be fetched once its host is ready, and otherwise
+// there are too many already.
+func (s *icons) get(url string, now time.Time, ready func() bool) (found *icon, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if found = s.by[url]; found != nil && !found.stale(now) {
+	found = s.by[url]
+	switch {
+	case found != nil && !found.stale(now):
 		return found, false
-	}
-	if url == "" || found == nil && len(s.by) >= maxIcons {
+	case url == "" || found == nil && len(s.by) >= maxIcons:
 		return nil, false
+	case !ready():
+		return nil, true
 	}
 	found = &icon{done: make(chan struct{})}
 	s.by[url] = found
 	return found, true
+}
+
+func (s *icons) forget(url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.by, url)
 }
 
 func (i *icon) stale(now time.Time) bool {
@@ -76,20 +89,21 @@ func (i *icon) stale(now time.Time) bool {
 	}
 }
 
-// fetch gets the icon, as politely as a page.
-func (i *icon) fetch(ctx context.Context, c *Crawler, seed weburl.Seed, url string) {
+// fetch gets the icon, as politely as a page. It answers false when nothing was
+// asked for.
+func (i *icon) fetch(ctx context.Context, c *Crawler, seed weburl.Seed, url string) bool {
 	defer close(i.done)
 	r, err := c.Fetch.Fetch(ctx, fetch.Request{URL: url, Seed: seed})
-	if err != nil {
-		var e *fetch.Error
-		if errors.As(err, &e) && e.Retryable {
+	var e *fetch.Error
+	switch {
+	case errors.As(err, &e):
+		if e.Retryable {
 			i.until = c.Clock.Now().Add(iconRetry)
 		}
-		return
-	}
-	// A page that says "not found" with status 200 is no icon.
-	if r.Status == 200 && len(r.Body) > 0 && !r.Truncated && !r.IsHTML() {
+		return e.Kind != fetch.KindDeferred && e.Kind != fetch.KindCancelled
+	case r.Status == 200 && len(r.Body) > 0 && !r.Truncated && !r.IsHTML(): // some say "not found" with a page and 200
 		c.counts.icons.Add(1)
 		i.hashes.Fill(r.Body)
 	}
+	return true
 }

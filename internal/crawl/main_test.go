@@ -271,6 +271,7 @@ func (b *bench) wantExact() {
 		b.Errorf("audit: %+v, %v", report, err)
 	}
 	ended := make(map[string]int)
+	cancelled := 0
 	for after := ""; ; {
 		events, err := b.tracker.Events(b.Context(), testSeed, after, 1000)
 		if err != nil {
@@ -284,11 +285,14 @@ func (b *bench) wantExact() {
 			switch e.Kind {
 			case tracking.EventCrawled, tracking.EventFailed, tracking.EventSkipped:
 				ended[e.Page]++
+			case tracking.EventCancelled:
+				n, _ := strconv.Atoi(e.Fields["pages"])
+				cancelled += n
 			}
 		}
 	}
 	p := b.progress()
-	if n := int64(len(ended)); n != p.Crawled+p.Failed+p.Skipped {
+	if n := int64(len(ended) + cancelled); n != p.Crawled+p.Failed+p.Skipped {
 		b.Errorf("%d pages have ended by their events, by the counters %+v", n, p)
 	}
 	for page, n := range ended {

@@ -18,11 +18,15 @@ import (
 // page is a lease and what goes with it.
 type page struct {
 	tracking.Lease
-	site  *site // the scheduler's
-	host  string
+	site  *site  // the scheduler's
 	known *known // of the seed, in the run of the store that gave the lease
 	icons *icons
 	start *start
+
+	next   string // the URL to be fetched next: the page, then perhaps its icon
+	host   string // of next
+	taken  *taken // what the fetch has brought; nil before
+	noIcon bool   // the scheduler's: the icon's host makes it wait too long
 
 	ctx    context.Context // ends with the lease, and with the work
 	cancel context.CancelFunc
@@ -39,59 +43,77 @@ func (p *page) extended(now time.Time, lease time.Duration) {
 	p.extendAt = now.Add(lease / 3)
 }
 
+// taken is a page that was fetched and described.
+type taken struct {
+	status int
+	hops   []fetch.Hop
+	record feature.Record
+	links  feature.Discovered
+}
+
 // ending is what a worker tells the scheduler of a page that it is done with.
 type ending struct {
-	deferred bool          // not begun: its host wants a pause
+	deferred bool          // done for now: the host of page.next wants a pause
 	more     bool          // the seed may have pages to claim,
 	in       time.Duration // after this time
 }
 
-// crawl is the life of a page. fetched is called when its host takes the next
-// request.
-func (c *Crawler) crawl(p *page, fetched func()) ending {
+// crawl is the life of a page, or the rest of it. fetched is called when its host
+// takes the next request.
+func (c *Crawler) crawl(p *page, fetched func()) (e ending) {
 	c.counts.working.Add(1)
 	defer c.counts.working.Add(-1)
-	r, err := c.Fetch.Fetch(p.ctx, fetch.Request{
-		URL: p.URL, Seed: p.Seed,
-		SamePageOnly:        true, // other pages on the way are pages of their own
-		AllowSchemeFallback: c.mayFallBack(p),
-	})
-	fetched()
-	if err != nil {
-		return c.unfetched(p, err)
-	}
-	c.counts.fetched.Add(1)
-	c.counts.bytes.Add(r.RawSize)
-	record, links, err := c.describe(p, r)
-	if err != nil {
-		c.Logger.Error("page cannot be described", "seed", p.Seed, "url", p.URL, "error", err)
-		return c.fail(p, tracking.Failure{Err: err.Error(), Event: map[string]string{"cause": "extract"}})
-	}
-	return c.complete(p, r, record, links)
-}
-
-// panicError is a bug that a page has brought to light.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
-
-// describe makes the page's record and finds where it leads.
-func (c *Crawler) describe(p *page, r *fetch.Result) (stored []byte, links feature.Discovered, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.counts.panics.Add(1)
-			err = &panicError{v, debug.Stack()}
+			e = c.broken(p, v)
 		}
 	}()
-	record, links := c.extract(c.input(p, r))
-	if record.Favicon != nil {
-		p.icons.fill(p.ctx, c, p.Seed, record.Favicon)
+	if p.taken == nil {
+		r, err := c.Fetch.Fetch(p.ctx, fetch.Request{
+			URL: p.URL, Seed: p.Seed,
+			SamePageOnly:        true, // other pages on the way are pages of their own
+			AllowSchemeFallback: c.mayFallBack(p),
+		})
+		fetched()
+		if err != nil {
+			return c.unfetched(p, err)
+		}
+		c.take(p, r)
 	}
-	stored, err = feature.Marshal(record)
-	return stored, links, err
+	return c.finish(p)
+}
+
+// take describes a page and finds where it leads. The body is not needed after it.
+func (c *Crawler) take(p *page, r *fetch.Result) {
+	c.counts.fetched.Add(1)
+	c.counts.bytes.Add(r.RawSize)
+	t := &taken{status: r.Status, hops: r.Hops}
+	t.record, t.links = c.extract(c.input(p, r))
+	p.taken = t
+}
+
+// broken fails a page that has brought a bug to light. The process lives on.
+func (c *Crawler) broken(p *page, panicked any) ending {
+	c.counts.panics.Add(1)
+	c.Logger.Error("page failed: this is a bug in limpet", "seed", p.Seed, "url", p.URL,
+		"panic", panicked, "stack", string(debug.Stack()))
+	return c.fail(p, tracking.Failure{
+		Err: fmt.Sprintf("panic: %v", panicked), Event: map[string]string{"cause": "panic"},
+	})
+}
+
+// finish completes a page once its icon is known, or is not to be had.
+func (c *Crawler) finish(p *page) ending {
+	if icon := p.taken.record.Favicon; icon != nil && !p.noIcon && !p.icons.fill(p.ctx, c, p.Seed, icon) {
+		p.next = icon.URL
+		return ending{deferred: true}
+	}
+	record, err := feature.Marshal(p.taken.record)
+	if err != nil {
+		c.Logger.Error("record cannot be written", "seed", p.Seed, "url", p.URL, "error", err)
+		return c.fail(p, tracking.Failure{Err: err.Error(), Event: map[string]string{"cause": "record"}})
+	}
+	return c.complete(p, record)
 }
 
 func (c *Crawler) input(p *page, r *fetch.Result) feature.Input {
@@ -117,14 +139,14 @@ func (c *Crawler) input(p *page, r *fetch.Result) feature.Input {
 }
 
 // complete counts the page and queues where it leads.
-func (c *Crawler) complete(p *page, r *fetch.Result, record []byte, links feature.Discovered) ending {
-	children, ids := p.children(r.Hops, links)
-	c.counts.links.Add(int64(len(links)))
+func (c *Crawler) complete(p *page, record []byte) ending {
+	children, ids := p.children(p.taken.hops, p.taken.links)
+	c.counts.links.Add(int64(len(p.taken.links)))
 	c.counts.sent.Add(int64(len(children)))
 	result, ok := c.settle(p, func(ctx context.Context) (tracking.Result, error) {
 		return c.Tracker.Complete(ctx, p.Lease, tracking.Completion{
 			Record: record, Children: children,
-			Event: map[string]string{"status": strconv.Itoa(r.Status)},
+			Event: map[string]string{"status": strconv.Itoa(p.taken.status)},
 		})
 	})
 	if !ok || result.Outcome == tracking.Stale {

@@ -120,7 +120,7 @@ func (s *scheduler) finished(p *page, e ending) {
 	site := p.site
 	site.end(p)
 	if e.deferred && !p.lost.Load() {
-		site.waiting = append(site.waiting, p)
+		site.postpone(p)
 		return
 	}
 	s.drop(p)

@@ -75,10 +75,13 @@ func (site *site) ready(f *fetch.Client) (*page, time.Duration) {
 // before its robots.txt was read, so its first page goes alone, and a dead host
 // keeps no more than one worker waiting.
 func (site *site) hostWait(f *fetch.Client, p *page) time.Duration {
+	if p.noIcon {
+		return 0
+	}
 	if !site.met[p.host] && site.busy[p.host] > 0 {
 		return aWhile
 	}
-	return f.Ready(p.URL)
+	return f.Ready(p.next)
 }
 
 // begin takes a page off the waiting ones.
@@ -90,6 +93,17 @@ func (site *site) begin(p *page, now time.Time) {
 	if site.paced {
 		site.lookAt = now.Add(settling)
 	}
+}
+
+// postpone puts a page back whose host wants a pause; one that was begun comes
+// first.
+func (site *site) postpone(p *page) {
+	p.host = weburl.Split(p.next).Host
+	if p.taken != nil {
+		site.waiting = slices.Insert(site.waiting, 0, p)
+		return
+	}
+	site.waiting = append(site.waiting, p)
 }
 
 // end is when its worker is done with it.
