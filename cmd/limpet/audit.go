@@ -59,7 +59,7 @@ func (a *audit) print(t terminal) error {
 		verdict = fmt.Sprintf("%d differences", found)
 	}
 	n := a.Counts
-	err := t.print("%s: %s; %d pages: %d crawled, %d failed, %d skipped, %d queued, %d delayed, %d in flight",
+	err := t.print("%s: %s; total %d: %d crawled, %d failed, %d skipped, %d queued, %d delayed, %d in flight",
 		a.Seed, verdict, a.Total, n.Crawled, n.Failed, n.Skipped, n.Queued, n.Delayed, n.InFlight)
 	if err != nil || a.Clean {
 		return err

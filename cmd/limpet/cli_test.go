@@ -265,7 +265,7 @@ func TestAudit_ExitCodeIs1WhenSomethingDiffers(t *testing.T) {
 	s := start(t)
 	s.submit()
 	s.crawl("https://test.com/a")
-	s.run("audit", "test.com").want(0, "test.com: clean; 2 pages: 1 crawled, 0 failed, 0 skipped, 1 queued")
+	s.run("audit", "test.com").want(0, "test.com: clean; total 2: 1 crawled, 0 failed, 0 skipped, 1 queued")
 	s.store.Do("SET", "fcrawler:seed:test.com:crawled", "7")
 	r := s.run("audit", "test.com").want(exitNo, "test.com: 1 difference;", "crawled", "Nothing has been changed", "limpet audit test.com --repair")
 	if r.err != "" {

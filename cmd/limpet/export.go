@@ -136,14 +136,14 @@ func (c *exportCmd) tell(t terminal, response *http.Response) error {
 				err = t.print("%s", text)
 			}
 		} else {
-			err = t.print("%s: %d pages written to %s", c.Seed, rows, c.Output)
+			err = t.print("%s: %d rows written to %s", c.Seed, rows, c.Output)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if unreadable > 0 {
-		return failf(exitNo, "%d records could not be read and were left out; the log of the service names the pages", unreadable)
+		return failf(exitNo, "records that could not be read and were left out: %d; the log of the service names the pages", unreadable)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func TestExport_GoesToStandardOutputOrAFile(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "out.CSV")
-	s.run("export", "test.com", "-o", file).want(0, "test.com: 3 pages written to "+file)
+	s.run("export", "test.com", "-o", file).want(0, "test.com: 3 rows written to "+file)
 	if text := read(t, file); !strings.HasPrefix(text, "v,id,") || strings.Count(text, "\n") != 4 {
 		t.Errorf("%q", text)
 	}
@@ -48,7 +48,7 @@ func TestExport_UnreadableRecords_ExitCodeIs1(t *testing.T) {
 	id := s.store.Do("HRANDFIELD", "fcrawler:seed:test.com:r").(string)
 	s.store.Do("HSET", "fcrawler:seed:test.com:r", id, "scrambled")
 	r := s.run("export", "test.com").want(exitNo)
-	if len(r.lines()) != 2 || !strings.Contains(r.err, "1 records could not be read") {
+	if len(r.lines()) != 2 || !strings.Contains(r.err, "left out: 1;") {
 		t.Errorf("%q %q", r.out, r.err)
 	}
 }
