@@ -62,16 +62,28 @@ func (r *Runtime) checkInt(L *glua.LState, n int) int64 {
 	return toInt64(r.checkNumber(L, n))
 }
 
+// checkCInt is for numbers that Lua keeps in a C int: 2^31 becomes -2^31.
+func (r *Runtime) checkCInt(L *glua.LState, n int) int {
+	return int(int32(r.checkInt(L, n)))
+}
+
 func (r *Runtime) optInt(L *glua.LState, n, otherwise int) int {
 	if L.Get(n) == glua.LNil {
 		return otherwise
 	}
-	// Lua keeps such numbers in a C int; what does not fit is cut to its range
-	// so that sums of them cannot overflow.
-	return clampInt(r.checkInt(L, n))
+	return r.checkCInt(L, n)
 }
 
-func clampInt(n int64) int {
+// checkPosition is for positions in a string. Those beyond what any string has
+// are cut to 32 bits, so that sums of them cannot overflow.
+func (r *Runtime) checkPosition(L *glua.LState, n int) int {
 	const limit = 1<<31 - 1
-	return int(max(-limit-1, min(limit, n)))
+	return int(max(-limit-1, min(limit, r.checkInt(L, n))))
+}
+
+func (r *Runtime) optPosition(L *glua.LState, n, otherwise int) int {
+	if L.Get(n) == glua.LNil {
+		return otherwise
+	}
+	return r.checkPosition(L, n)
 }

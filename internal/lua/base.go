@@ -38,13 +38,13 @@ func (r *Runtime) openBase() {
 	next := r.globals.RawGetString("next")
 	r.globals.RawSetString("pairs", L.NewClosure(r.basePairs, next))
 	r.globals.RawSetString("ipairs", L.NewClosure(r.baseIpairs, L.NewFunction(r.ipairsNext)))
-	r.globals.RawSetString("pcall", r.protected(r.basePCall))
-	r.globals.RawSetString("xpcall", r.protected(r.baseXPCall))
+	r.globals.RawSetString("pcall", r.enclosed(r.basePCall))
+	r.globals.RawSetString("xpcall", r.enclosed(r.baseXPCall))
 }
 
-// protected is function(...) return pass(call(...)) end. That a Lua function
+// enclosed is function(...) return pass(call(...)) end. That a Lua function
 // stands around a protected call is the condition of [protectedCall].
-func (r *Runtime) protected(call glua.LGFunction) *glua.LFunction {
+func (r *Runtime) enclosed(call glua.LGFunction) *glua.LFunction {
 	L := r.state
 	fn, err := L.LoadString("local call, pass = ... return function(...) return pass(call(...)) end")
 	if err == nil {
@@ -55,12 +55,12 @@ func (r *Runtime) protected(call glua.LGFunction) *glua.LFunction {
 	}
 	wrapper := L.Get(-1).(*glua.LFunction)
 	L.Pop(1)
-	wrapper.Proto.SourceName = protectedName
+	wrapper.Proto.SourceName = enclosedName
 	return wrapper
 }
 
-// protectedName marks the Lua functions that are C functions in Redis.
-const protectedName = "[C]"
+// enclosedName marks the Lua functions that are C functions in Redis.
+const enclosedName = "[C]"
 
 func pass(L *glua.LState) int { return L.GetTop() }
 
@@ -176,9 +176,7 @@ func (r *Runtime) baseLoad(L *glua.LState) int {
 			L.Push(glua.LString("reader function must return a string"))
 			return 2
 		}
-		if src.Len()+len(text) > MaxString {
-			r.fail(L, "string length overflow")
-		}
+		r.checkLength(L, src.Len()+len(text))
 		src.WriteString(text)
 	}
 }
@@ -287,6 +285,7 @@ func (r *Runtime) basePCall(L *glua.LState) int {
 		return 2
 	}
 	if err := protectedCall(L, L.GetTop()-1, r.caught); err != nil {
+		r.propagate(err)
 		v := r.caughtValue(err)
 		if t, ok := v.(*glua.LTable); ok {
 			if text := t.RawGetString("err"); text.Type() == glua.LTString || text.Type() == glua.LTNumber {
@@ -319,6 +318,7 @@ func (r *Runtime) baseXPCall(L *glua.LState) int {
 	handler := L.NewClosure(r.onXPCall, L.Get(2))
 	L.SetTop(1)
 	if err := protectedCall(L, 0, handler); err != nil {
+		r.propagate(err)
 		L.Push(glua.LFalse)
 		L.Push(r.caughtValue(err))
 		return 2
@@ -329,6 +329,10 @@ func (r *Runtime) baseXPCall(L *glua.LState) int {
 
 func (r *Runtime) onXPCall(L *glua.LState) int {
 	v := r.understood(L, L.Get(1))
+	if r.outside {
+		L.Push(v) // not an error of Lua
+		return 1
+	}
 	L.Push(L.Get(glua.UpvalueIndex(1)))
 	L.Push(v)
 	L.Call(1, 1)
@@ -344,7 +348,7 @@ func (r *Runtime) caughtValue(err error) glua.LValue {
 		return glua.LString(err.Error())
 	}
 	if text, ok := e.Object.(glua.LString); ok {
-		return glua.LString(strings.Replace(string(text), "registry overflow", "stack overflow", 1))
+		return glua.LString(rewordOverflow(string(text)))
 	}
 	return e.Object
 }

@@ -146,7 +146,7 @@ func (r *Runtime) msgpackUnpackOne(L *glua.LState) int {
 }
 
 func (r *Runtime) msgpackUnpackLimit(L *glua.LState) int {
-	limit := clampInt(r.checkInt(L, 2))
+	limit := r.checkCInt(L, 2)
 	return r.unpackMsgpack(L, limit, r.optInt(L, 3, 0))
 }
 

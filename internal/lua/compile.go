@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	glua "github.com/yuin/gopher-lua"
@@ -29,8 +30,9 @@ func (r *Runtime) newScript(src string) (*script, error) {
 
 // compile makes a function of a chunk. gopher-lua joins strings without Lua's
 // number format and without a bound on the result, so each a..b is turned into
-// a call of [Runtime.concatenate] before it sees it; the function reaches the
-// chunk as an upvalue under a name that no script can write.
+// a call of [Runtime.concatenate] before it sees it. That function, and for
+// speed redis.call and redis.pcall, reach the chunk as upvalues under names that
+// no script can write.
 func (r *Runtime) compile(src, name string) (*glua.LFunction, error) {
 	if err := checkSyntax(src, name); err != nil {
 		return nil, err
@@ -44,6 +46,7 @@ func (r *Runtime) compile(src, name string) (*glua.LFunction, error) {
 	if rw.tooDeep {
 		return nil, fmt.Errorf("%s:1: chunk has too many syntax levels", name)
 	}
+	rw.bindCalls()
 	proto, err := glua.Compile(enclose(body, rw.varargs), name)
 	if err != nil {
 		return nil, compileError(err, name)
@@ -51,19 +54,38 @@ func (r *Runtime) compile(src, name string) (*glua.LFunction, error) {
 	return r.function(proto.FunctionPrototypes[0]), nil
 }
 
-// function makes the chunk's function, as running the enclosing one would.
+// function makes the chunk's function, as running the enclosing one would. A
+// chunk that assigns to no global may have the real ones for its environment,
+// which saves it the way through the stand-in.
 func (r *Runtime) function(body *glua.FunctionProto) *glua.LFunction {
 	fn := r.state.NewFunctionFromProto(body)
-	fn.Env = r.guarded
-	for i := range fn.Upvalues { // at most one: nothing else is in scope
-		fn.Upvalues[i] = r.concat
+	fn.Env = r.globals
+	if assignsGlobals(body) {
+		fn.Env = r.guarded
+	}
+	for i, name := range body.DbgUpvalues {
+		fn.Upvalues[i] = r.upvalues[name]
 	}
 	return fn
 }
 
-const concatName = "(concat)"
+func assignsGlobals(p *glua.FunctionProto) bool {
+	for _, code := range p.Code {
+		if instruction(code).op() == glua.OP_SETGLOBAL {
+			return true // or the data of a CLOSURE that looks like it: no harm
+		}
+	}
+	return slices.ContainsFunc(p.FunctionPrototypes, assignsGlobals)
+}
 
-// enclose puts a chunk into: local (concat) = ...; return function(...) chunk end
+// Names of the upvalues that each chunk has.
+const (
+	concatName = "(concat)"
+	callName   = "(redis.call)"
+	pcallName  = "(redis.pcall)"
+)
+
+// enclose puts a chunk into: local (concat), ... = nil; return function(...) chunk end
 func enclose(body []ast.Stmt, varargs bool) []ast.Stmt {
 	fn := &ast.FunctionExpr{ParList: &ast.ParList{HasVargs: varargs}, Stmts: body}
 	if len(body) > 0 {
@@ -72,7 +94,7 @@ func enclose(body []ast.Stmt, varargs bool) []ast.Stmt {
 		fn.SetLastLine(max(last.Line(), last.LastLine()))
 	}
 	return []ast.Stmt{
-		&ast.LocalAssignStmt{Names: []string{concatName}, Exprs: []ast.Expr{&ast.Comma3Expr{}}},
+		&ast.LocalAssignStmt{Names: []string{concatName, callName, pcallName}},
 		&ast.ReturnStmt{Exprs: []ast.Expr{fn}},
 	}
 }
@@ -94,9 +116,7 @@ func (r *Runtime) concatenate(L *glua.LState) int {
 			return r.concatenateByMetamethod(L)
 		}
 	}
-	if size > MaxString {
-		r.fail(L, "string length overflow")
-	}
+	r.checkLength(L, size)
 	if size > len(tmp) {
 		buf = make([]byte, 0, size)
 	}
@@ -122,9 +142,7 @@ func (r *Runtime) concatenateByMetamethod(L *glua.LState) int {
 		a, leftOK := toText(left)
 		b, rightOK := toText(right)
 		if leftOK && rightOK {
-			if len(a)+len(b) > MaxString {
-				r.fail(L, "string length overflow")
-			}
+			r.checkLength(L, len(a)+len(b))
 			right = glua.LString(a + b)
 			continue
 		}
@@ -168,6 +186,54 @@ type rewriter struct {
 	inner   int  // functions around the present node
 	varargs bool // the chunk itself uses ...
 	tooDeep bool
+
+	calls    []*ast.FuncCallExpr // of what is written redis.call or redis.pcall
+	shadowed bool                // a local variable is called redis
+}
+
+const redisName = "redis"
+
+// declare notes the names of local variables.
+func (rw *rewriter) declare(names ...string) {
+	rw.shadowed = rw.shadowed || slices.Contains(names, redisName)
+}
+
+// noteCall remembers a call for bindCalls.
+func (rw *rewriter) noteCall(e *ast.FuncCallExpr) {
+	attr, ok := e.Func.(*ast.AttrGetExpr)
+	if !ok {
+		return
+	}
+	table, ok := attr.Object.(*ast.IdentExpr)
+	if ok && table.Value == redisName && upvalueFor(attr) != "" {
+		rw.calls = append(rw.calls, e)
+	}
+}
+
+func upvalueFor(attr *ast.AttrGetExpr) string {
+	if key, ok := attr.Key.(*ast.StringExpr); ok {
+		switch key.Value {
+		case "call":
+			return callName
+		case "pcall":
+			return pcallName
+		}
+	}
+	return ""
+}
+
+// bindCalls lets calls of redis.call and redis.pcall go to the function without
+// looking it up; nothing can change what the two names mean, save a local
+// variable.
+func (rw *rewriter) bindCalls() {
+	if rw.shadowed {
+		return
+	}
+	for _, call := range rw.calls {
+		fn := &ast.IdentExpr{Value: upvalueFor(call.Func.(*ast.AttrGetExpr))}
+		fn.SetLine(call.Func.Line())
+		call.Func = fn
+	}
 }
 
 // maxDepth bounds the nesting of expressions and blocks, long chains of one
@@ -197,6 +263,7 @@ func (rw *rewriter) stmt(s ast.Stmt) {
 		rw.exprs(s.Lhs)
 		rw.exprs(s.Rhs)
 	case *ast.LocalAssignStmt:
+		rw.declare(s.Names...)
 		rw.exprs(s.Exprs)
 	case *ast.FuncCallStmt:
 		s.Expr = rw.expr(s.Expr)
@@ -213,12 +280,14 @@ func (rw *rewriter) stmt(s ast.Stmt) {
 		rw.block(s.Then)
 		rw.block(s.Else)
 	case *ast.NumberForStmt:
+		rw.declare(s.Name)
 		s.Init, s.Limit = rw.expr(s.Init), rw.expr(s.Limit)
 		if s.Step != nil {
 			s.Step = rw.expr(s.Step)
 		}
 		rw.block(s.Stmts)
 	case *ast.GenericForStmt:
+		rw.declare(s.Names...)
 		rw.exprs(s.Exprs)
 		rw.block(s.Stmts)
 	case *ast.FuncDefStmt:
@@ -262,12 +331,14 @@ func (rw *rewriter) expr(e ast.Expr) ast.Expr {
 	case *ast.FuncCallExpr:
 		e.Func, e.Receiver = rw.optional(e.Func), rw.optional(e.Receiver)
 		rw.exprs(e.Args)
+		rw.noteCall(e)
 	case *ast.LogicalOpExpr:
 		e.Lhs, e.Rhs = rw.expr(e.Lhs), rw.expr(e.Rhs)
 	case *ast.RelationalOpExpr:
 		e.Lhs, e.Rhs = rw.expr(e.Lhs), rw.expr(e.Rhs)
 	case *ast.ArithmeticOpExpr:
 		e.Lhs, e.Rhs = rw.expr(e.Lhs), rw.expr(e.Rhs)
+		e.SetLine(max(e.Line(), lastLine(e.Rhs))) // where Lua says that it fails
 	case *ast.UnaryMinusOpExpr:
 		e.Expr = rw.expr(e.Expr)
 	case *ast.UnaryNotOpExpr:
@@ -275,6 +346,7 @@ func (rw *rewriter) expr(e ast.Expr) ast.Expr {
 	case *ast.UnaryLenOpExpr:
 		e.Expr = rw.expr(e.Expr)
 	case *ast.FunctionExpr:
+		rw.declare(e.ParList.Names...)
 		rw.inner++
 		rw.block(e.Stmts)
 		rw.inner--
@@ -289,18 +361,19 @@ func (rw *rewriter) concat(e *ast.StringConcatOpExpr) ast.Expr {
 	fn := &ast.IdentExpr{Value: concatName}
 	fn.SetLine(e.Line())
 	call := &ast.FuncCallExpr{Func: fn, AdjustRet: true}
-	call.SetLine(e.Line())
-	call.SetLastLine(e.LastLine())
 	for {
 		call.Args = append(call.Args, rw.expr(e.Lhs))
 		right, ok := e.Rhs.(*ast.StringConcatOpExpr)
 		if !ok {
 			call.Args = append(call.Args, single(rw.expr(e.Rhs)))
+			call.SetLine(max(e.Line(), lastLine(e.Rhs)))
 			return call
 		}
 		e = right
 	}
 }
+
+func lastLine(e ast.Expr) int { return max(e.Line(), e.LastLine()) }
 
 // single keeps a call in the last place from giving more than one value.
 func single(e ast.Expr) ast.Expr {

@@ -24,7 +24,7 @@ import (
 // number losing its fraction and an array ending at its first nil.
 
 // readReply reads the first reply of b and gives what is behind it. A Caller's
-// bytes are trusted to be RESP; what is not is nil.
+// bytes are trusted to be RESP; what is not is a nil with nothing behind it.
 func readReply(b []byte, depth int) (v glua.LValue, rest []byte) {
 	end := bytes.IndexByte(b, '\r')
 	if end < 1 || end+2 > len(b) || depth > maxReplyDepth {
@@ -93,7 +93,7 @@ func field(name string, v glua.LValue) *glua.LTable {
 
 func readArray(b []byte, n, depth int) (glua.LValue, []byte) {
 	t := newTable(min(n, len(b)), 0)
-	for i := 1; i <= n; i++ {
+	for i := 1; i <= n && b != nil; i++ {
 		var v glua.LValue
 		v, b = readReply(b, depth+1)
 		t.RawSetInt(i, v)
@@ -103,7 +103,7 @@ func readArray(b []byte, n, depth int) (glua.LValue, []byte) {
 
 func readMap(b []byte, n, depth int) (glua.LValue, []byte) {
 	t := newTable(0, min(n, len(b)))
-	for range n {
+	for i := 0; i < n && b != nil; i++ {
 		var k, v glua.LValue
 		k, b = readReply(b, depth+1)
 		v, b = readReply(b, depth+1)
@@ -116,7 +116,7 @@ func readMap(b []byte, n, depth int) (glua.LValue, []byte) {
 
 func readSet(b []byte, n, depth int) (glua.LValue, []byte) {
 	t := newTable(0, min(n, len(b)))
-	for range n {
+	for i := 0; i < n && b != nil; i++ {
 		var member glua.LValue
 		member, b = readReply(b, depth+1)
 		if member != glua.LNil {
@@ -129,10 +129,15 @@ func readSet(b []byte, n, depth int) (glua.LValue, []byte) {
 // writeReply writes a script's value as a reply to out.
 func (r *Runtime) writeReply(out *resp.Writer, v glua.LValue) { r.writeValue(out, v, 0) }
 
-// maxWriteDepth is the nesting at which Redis's Lua stack is full.
-const maxWriteDepth = 3997
+// maxWriteDepth is where Redis's Lua stack is full: an array takes up one place
+// for each level of nesting, a map or set three.
+const maxWriteDepth = 7995
 
 func (r *Runtime) writeValue(out *resp.Writer, v glua.LValue, depth int) {
+	if depth >= maxWriteDepth {
+		out.Error("ERR reached lua stack limit")
+		return
+	}
 	switch v := v.(type) {
 	case glua.LString:
 		out.BulkString(string(v))
@@ -148,10 +153,6 @@ func (r *Runtime) writeValue(out *resp.Writer, v glua.LValue, depth int) {
 			out.Null()
 		}
 	case *glua.LTable:
-		if depth > maxWriteDepth {
-			out.Error("ERR reached lua stack limit")
-			return
-		}
 		r.writeTable(out, r.open(v), depth)
 	default:
 		out.Null()
@@ -175,15 +176,15 @@ func (r *Runtime) writeTable(out *resp.Writer, t *glua.LTable, depth int) {
 		m = r.open(m)
 		out.Map(count(m))
 		each(m, func(key, value glua.LValue) {
-			r.writeValue(out, key, depth+1)
-			r.writeValue(out, value, depth+1)
+			r.writeValue(out, key, depth+3)
+			r.writeValue(out, value, depth+3)
 		})
 		return
 	}
 	if set, ok := t.RawGetString("set").(*glua.LTable); ok {
 		set = r.open(set)
 		out.Set(count(set))
-		each(set, func(key, _ glua.LValue) { r.writeValue(out, key, depth+1) })
+		each(set, func(key, _ glua.LValue) { r.writeValue(out, key, depth+3) })
 		return
 	}
 	if digits, ok := t.RawGetString("big_number").(glua.LString); ok {
@@ -226,7 +227,7 @@ func (r *Runtime) writeArray(out *resp.Writer, t *glua.LTable, depth int) {
 
 // oneLine keeps a text from ending the line of the protocol that it is on.
 func oneLine(text string) string {
-	if strings.IndexAny(text, "\r\n") < 0 {
+	if !strings.ContainsAny(text, "\r\n") {
 		return text
 	}
 	return strings.NewReplacer("\r", " ", "\n", " ").Replace(text)

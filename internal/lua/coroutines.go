@@ -1,6 +1,8 @@
 package lua
 
 import (
+	"errors"
+
 	glua "github.com/yuin/gopher-lua"
 )
 
@@ -18,14 +20,16 @@ func (r *Runtime) openCoroutine() {
 		create: original("create"),
 		resume: original("resume"),
 	}
-	r.library("coroutine", map[string]glua.LGFunction{
+	t := r.library("coroutine", map[string]glua.LGFunction{
 		"create":  co.createThread,
 		"resume":  co.resumeThread,
 		"running": original("running"),
 		"status":  co.status,
 		"wrap":    co.wrap,
-		"yield":   co.yield,
 	})
+	// gopher-lua cannot resume a function that ended with "return yield()"; it
+	// can when Lua stands between.
+	t.RawSetString("yield", r.enclosed(co.yield))
 }
 
 type coroutines struct {
@@ -70,6 +74,7 @@ func (co coroutines) resumeAt(L, th *glua.LState) int {
 	}
 	n := co.resume(L)
 	if L.Get(-n) == glua.LFalse {
+		co.r.propagate(errors.New(L.Get(-1).String()))
 		v := co.r.understoodIn(th, L.Get(-1))
 		L.Pop(1)
 		L.Push(v)
@@ -135,8 +140,30 @@ func (co coroutines) statusOf(L, th *glua.LState) string {
 }
 
 func (co coroutines) yield(L *glua.LState) int {
-	if L.Parent == nil {
+	if !mayYield(L) {
 		co.r.throw(glua.LString("attempt to yield across metamethod/C-call boundary"))
 	}
 	return -1
+}
+
+// mayYield tells whether only calls of Lua by Lua lie between the running
+// function and the beginning of its coroutine. gopher-lua would yield in the
+// midst of a library function or metamethod too, and lose its place.
+func mayYield(L *glua.LState) bool {
+	if L.Parent == nil {
+		return false
+	}
+	for level := 1; ; level++ {
+		f, ok := anyFrameAt(L, level)
+		if !ok {
+			return true
+		}
+		if f.fn.IsG {
+			return false
+		}
+		op := instruction(f.fn.Proto.Code[f.pc]).op()
+		if op != glua.OP_CALL && op != glua.OP_TAILCALL {
+			return false
+		}
+	}
 }

@@ -65,6 +65,20 @@ func (r *Runtime) typeError(L *glua.LState, n int, expected string) {
 	r.argError(L, n, expected+" expected, got "+got)
 }
 
+// propagate goes on with a panic of the Caller, which gopher-lua takes for an
+// error that scripts may catch.
+func (r *Runtime) propagate(err error) {
+	if r.outside {
+		text := err.Error()
+		if !strings.HasPrefix(text, panicPrefix) { // not on its way already
+			text = panicPrefix + text
+		}
+		panic(text)
+	}
+}
+
+const panicPrefix = "lua: a command panicked: "
+
 // onUncaught sees each error that a script does not catch, while the failed
 // functions are still on the stack. It is Redis's __redis__err__handler.
 func (r *Runtime) onUncaught(L *glua.LState) int {
@@ -159,18 +173,28 @@ func (r *Runtime) reword(L *glua.LState, f frame, message string) string {
 			what = "initial value"
 		}
 		return "'for' " + what + " must be a number"
-	case message == "registry overflow":
-		return "stack overflow"
+	case rewordOverflow(message) != message:
+		return rewordOverflow(message)
 	case strings.HasPrefix(message, "too many recursions in "):
 		return "loop in " + strings.TrimPrefix(message, "too many recursions in ")
-	}
-	if ctx := r.opts.Context; ctx != nil && ctx.Err() != nil {
-		return causeText(ctx)
 	}
 	return message
 }
 
-func causeText(ctx context.Context) string { return context.Cause(ctx).Error() }
+// interrupted tells whether the run's context is done. From then on each
+// instruction fails, so whatever a script catches, the run soon ends; its error
+// is the context's.
+func (r *Runtime) interrupted() bool {
+	return r.opts.Context != nil && r.opts.Context.Err() != nil
+}
+
+// rewordOverflow calls any full stack of gopher-lua's what Lua calls it.
+func rewordOverflow(message string) string {
+	for _, theirs := range []string{"registry overflow", "lua callstack overflow"} {
+		message = strings.Replace(message, theirs, "stack overflow", 1)
+	}
+	return message
+}
 
 func compareText(types string) string {
 	left, right, _ := strings.Cut(types, " with ")
@@ -205,7 +229,10 @@ func (r *Runtime) writeFault(out *resp.Writer, err error, sha string) {
 	if e, ok := err.(*glua.ApiError); ok {
 		v = e.Object
 	}
-	text := r.faultText(v)
+	text := rewordOverflow(r.faultText(v))
+	if r.interrupted() {
+		text = context.Cause(r.opts.Context).Error()
+	}
 	if m := unhandledForm.FindStringSubmatch(text); m != nil && r.source == "" {
 		r.source = "@" + scriptName
 		r.line, _ = strconv.Atoi(m[1])
@@ -225,7 +252,7 @@ func (r *Runtime) faultText(v glua.LValue) string {
 	if !ok {
 		return "ERR " + r.tostring(r.state, v)
 	}
-	if text, ok := toText(t.RawGetString("err")); ok {
+	if text, ok := toText(r.open(t).RawGetString("err")); ok {
 		return text
 	}
 	// Redis 7.0.15 takes the missing text for a pointer and crashes.

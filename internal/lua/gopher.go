@@ -49,14 +49,14 @@ type frame struct {
 }
 
 // frameAt is the active function at a level: 0 is the running one, 1 its
-// caller. The Lua half of pcall does not count. ok is false beyond the first.
+// caller. The Lua around an enclosed function does not count. ok is false beyond the first.
 func frameAt(L *glua.LState, level int) (f frame, ok bool) {
 	for at := 0; ; at++ {
 		f, ok = anyFrameAt(L, at)
 		if !ok {
 			return f, false
 		}
-		if !f.fn.IsG && f.fn.Proto.SourceName == protectedName {
+		if !f.fn.IsG && f.fn.Proto.SourceName == enclosedName {
 			continue
 		}
 		if level == 0 {

@@ -30,7 +30,7 @@ func (r *Runtime) openMath() {
 		"deg":   one(func(x float64) float64 { return x / (math.Pi / 180) }),
 		"rad":   one(func(x float64) float64 { return x * (math.Pi / 180) }),
 		"atan2": two(math.Atan2), "fmod": two(fmod), "mod": two(fmod), "pow": two(math.Pow),
-		"ldexp":      two(func(x, e float64) float64 { return math.Ldexp(x, clampInt(toInt64(e))) }),
+		"ldexp":      two(func(x, e float64) float64 { return math.Ldexp(x, int(int32(toInt64(e)))) }),
 		"frexp":      r.mathFrexp,
 		"modf":       r.mathModf,
 		"max":        r.mathMax,

@@ -62,7 +62,7 @@ func parseNumber(s string) (float64, bool) {
 	if len(s)-len(digits) > 1 || digits == "" || strings.IndexByte(digits, '_') >= 0 {
 		return 0, false
 	}
-	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' && strings.IndexAny(digits, "pP") < 0 {
+	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' && !strings.ContainsAny(digits, "pP") {
 		s += "p0" // strconv wants the exponent that C leaves out
 	}
 	if strings.EqualFold(s, "-nan") {

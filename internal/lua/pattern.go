@@ -370,7 +370,7 @@ func cString(pattern string) string {
 }
 
 // isPlain tells whether a pattern matches only itself.
-func isPlain(pattern string) bool { return strings.IndexAny(pattern, "^$*+?.([%-") < 0 }
+func isPlain(pattern string) bool { return !strings.ContainsAny(pattern, "^$*+?.([%-") }
 
 func (r *Runtime) stringFind(L *glua.LState) int  { return r.find2(L, true) }
 func (r *Runtime) stringMatch(L *glua.LState) int { return r.find2(L, false) }
@@ -378,7 +378,7 @@ func (r *Runtime) stringMatch(L *glua.LState) int { return r.find2(L, false) }
 // find2 is string.find and string.match.
 func (r *Runtime) find2(L *glua.LState, find bool) int {
 	src, pattern := r.checkString(L, 1), r.checkString(L, 2)
-	init := max(0, relative(r.optInt(L, 3, 1), len(src))-1)
+	init := max(0, relative(r.optPosition(L, 3, 1), len(src))-1)
 	init = min(init, len(src))
 	if find && (glua.LVAsBool(L.Get(4)) || isPlain(cString(pattern))) {
 		at := strings.Index(src[init:], pattern)

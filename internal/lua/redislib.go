@@ -74,12 +74,21 @@ func (r *Runtime) command(L *glua.LState) glua.LValue {
 	if r.call == nil {
 		return commandError(ErrNotAllowed)
 	}
-	reply := r.call(r.args, r.proto)
+	reply := r.invoke()
 	if len(reply) > 0 && reply[0] == '-' {
 		return commandError(errorLine(reply))
 	}
 	v, _ := readReply(reply, 0)
 	return v
+}
+
+// invoke marks the time that is spent outside of Lua: a panic from there is not
+// an error of the script, see [Runtime.propagate].
+func (r *Runtime) invoke() []byte {
+	r.outside = true
+	reply := r.call(r.args, r.proto)
+	r.outside = false
+	return reply
 }
 
 // readArguments copies the arguments of the running function to r.args. The
@@ -175,7 +184,7 @@ func (r *Runtime) redisLog(L *glua.LState) int {
 	if !ok {
 		r.throw(errorTable("ERR First argument must be a number (log level)."))
 	}
-	level := clampInt(toInt64(n))
+	level := toInt64(n)
 	if level < LogDebug || level > LogWarning {
 		r.throw(errorTable("ERR Invalid debug level."))
 	}
@@ -188,7 +197,7 @@ func (r *Runtime) redisLog(L *glua.LState) int {
 			words = append(words, text)
 		}
 	}
-	r.opts.Log(level, strings.Join(words, " "))
+	r.opts.Log(int(level), strings.Join(words, " "))
 	return 0
 }
 

@@ -37,7 +37,7 @@ var ErrKilled = killed{}
 
 type killed struct{}
 
-func (killed) Error() string { return "Script killed by user with SCRIPT KILL." }
+func (killed) Error() string { return "ERR Script killed by user with SCRIPT KILL..." }
 
 // Levels of redis.log.
 const (
@@ -52,8 +52,9 @@ const (
 type RunOptions struct {
 	// Context ends the script when it is done, at the next instruction and in
 	// no way that the script could catch. The text of context.Cause becomes the
-	// error. nil: the script runs until it ends, and each instruction is a
-	// little cheaper.
+	// error, so it should begin with a code: see ErrKilled. nil: the script runs
+	// until it ends, and instructions that call nothing are up to a tenth
+	// cheaper.
 	Context context.Context
 
 	// Log receives redis.log; nil drops it.
@@ -80,8 +81,9 @@ type Runtime struct {
 	handler    *glua.LFunction               // what a run's errors pass through; see fault.go
 	caught     *glua.LFunction               // the same for pcall inside a script
 	stringMeta *glua.LTable                  // what getmetatable shows of strings
+	maxString  int                           // MaxString, less in tests
 	random     rand48                        // behind math.random
-	concat     *glua.Upvalue                 // holds the function behind a..b; see compile.go
+	upvalues   map[string]*glua.Upvalue      // of every chunk, by name; see compile.go
 
 	// Of the present run.
 	call     Caller
@@ -89,6 +91,7 @@ type Runtime struct {
 	proto    int               // what redis.setresp chose
 	json     jsonSettings      // of the cjson that scripts share
 	chunks   map[string]string // name as shown in errors to name as given to loadstring
+	outside  bool              // the Caller is running
 	raised   bool              // the error on its way was raised by this package, not by gopher-lua
 	source   string            // where the error arose that ended the run: chunk name,
 	line     int               // and line; 0 when not known
@@ -103,17 +106,20 @@ type script struct {
 }
 
 const (
-	// A Lua function may call 16000 deep before "stack overflow", and so may a
-	// Go function that a script re-enters by way of a metamethod. Redis's Lua
-	// goes to about 20000 and 200.
-	callStackSize = 16000
+	// Calls may nest as deep as this before "stack overflow", whether by Lua or
+	// by way of a library function or metamethod. Redis's Lua goes to about
+	// 20000 and 200. (gopher-lua's traceback of a full stack, which nobody sees,
+	// takes the square of it.)
+	callStackSize = 8000
 	// Values on the register stack. It must hold what unpack may return and the
 	// registers of callStackSize frames of ordinary functions.
 	registryMaxSize = 1 << 18
 	registrySize    = 4096
 	registryStep    = 8192
-	// Coroutines have stacks of their own, allocated at once.
-	coroutineCallStackSize = 200
+	// Coroutines have stacks of their own, which begin small and grow.
+	coroutineCallStackSize = 2000
+	coroutineRegistrySize  = 64
+	coroutineRegistryStep  = 512
 
 	// MaxString is the longest string, in bytes, that a library function or a
 	// concatenation makes: Redis's limit on a value.
@@ -121,27 +127,45 @@ const (
 )
 
 // New makes a runtime with an empty cache.
-func New() *Runtime {
+func New() *Runtime { return newRuntime(callStackSize) }
+
+func newRuntime(callStack int) *Runtime {
 	state := glua.NewState(glua.Options{
-		CallStackSize:    callStackSize,
+		CallStackSize:    callStack,
 		RegistrySize:     registrySize,
 		RegistryMaxSize:  registryMaxSize,
 		RegistryGrowStep: registryStep,
 		SkipOpenLibs:     true,
 	})
-	state.Options.CallStackSize = coroutineCallStackSize // what NewThread copies
-	state.Options.RegistrySize = 256
+	state.Options = glua.Options{ // what a new coroutine is made by
+		CallStackSize:       coroutineCallStackSize,
+		MinimizeStackMemory: true,
+		RegistrySize:        coroutineRegistrySize,
+		RegistryMaxSize:     registryMaxSize,
+		RegistryGrowStep:    coroutineRegistryStep,
+	}
 	r := &Runtime{
 		state:     state,
 		scripts:   make(map[string]*script),
 		libraries: make(map[*glua.LTable]*glua.LTable),
 		random:    newRand48,
+		maxString: MaxString,
 	}
 	r.handler = state.NewFunction(r.onUncaught)
 	r.caught = state.NewFunction(r.onCaught)
-	r.concat = state.NewClosure(nil, state.NewFunction(r.concatenate)).Upvalues[0]
 	r.openLibraries()
+	redis := r.open(r.globals.RawGetString(redisName).(*glua.LTable))
+	r.upvalues = map[string]*glua.Upvalue{
+		concatName: closedUpvalue(state, state.NewFunction(r.concatenate)),
+		callName:   closedUpvalue(state, redis.RawGetString("call")),
+		pcallName:  closedUpvalue(state, redis.RawGetString("pcall")),
+	}
 	return r
+}
+
+// closedUpvalue is a variable of no living function.
+func closedUpvalue(L *glua.LState, v glua.LValue) *glua.Upvalue {
+	return L.NewClosure(nil, v).Upvalues[0]
 }
 
 // Load compiles a script and keeps it under the SHA1 of its text, which it
@@ -203,6 +227,7 @@ func (r *Runtime) Run(sha string, keys, argv [][]byte, call Caller, out *resp.Wr
 	}
 	L.Push(s.body)
 	if err := L.PCall(0, 1, r.handler); err != nil {
+		r.propagate(err)
 		r.writeFault(out, err, sha)
 		return
 	}
@@ -213,7 +238,7 @@ func (r *Runtime) begin(keys, argv [][]byte, call Caller, opts RunOptions) {
 	r.call, r.opts = call, opts
 	r.proto = 2
 	r.json = defaultJSON
-	r.raised, r.source, r.line = false, "", 0
+	r.outside, r.raised, r.source, r.line = false, false, "", 0
 	r.globals.RawSetString("KEYS", stringTable(keys))
 	r.globals.RawSetString("ARGV", stringTable(argv))
 }

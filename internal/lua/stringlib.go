@@ -37,16 +37,16 @@ func (r *Runtime) openString() {
 
 // checkLength refuses a string longer than [MaxString].
 func (r *Runtime) checkLength(L *glua.LState, n int) {
-	if n > MaxString {
-		r.fail(L, "resulting string too large")
+	if n > r.maxString {
+		r.fail(L, "string length overflow")
 	}
 }
 
 // checkInterrupt ends the script when its context is done; it is for library
 // functions that may take long.
 func (r *Runtime) checkInterrupt(L *glua.LState) {
-	if ctx := r.opts.Context; ctx != nil && ctx.Err() != nil {
-		r.fail(L, "%s", causeText(ctx))
+	if r.interrupted() {
+		r.fail(L, "interrupted")
 	}
 }
 
@@ -61,8 +61,8 @@ func relative(pos, length int) int {
 
 func (r *Runtime) stringByte(L *glua.LState) int {
 	s := r.checkString(L, 1)
-	i := relative(r.optInt(L, 2, 1), len(s))
-	j := min(relative(r.optInt(L, 3, i), len(s)), len(s))
+	i := relative(r.optPosition(L, 2, 1), len(s))
+	j := min(relative(r.optPosition(L, 3, i), len(s)), len(s))
 	i = max(i, 1)
 	if i > j {
 		return 0
@@ -125,7 +125,7 @@ func (r *Runtime) stringUpper(L *glua.LState) int {
 
 func (r *Runtime) stringRep(L *glua.LState) int {
 	s := r.checkString(L, 1)
-	n := max(0, clampInt(r.checkInt(L, 2)))
+	n := max(0, r.checkCInt(L, 2))
 	if len(s) == 0 {
 		n = 0
 	}
@@ -146,8 +146,8 @@ func (r *Runtime) stringReverse(L *glua.LState) int {
 
 func (r *Runtime) stringSub(L *glua.LState) int {
 	s := r.checkString(L, 1)
-	i := max(1, relative(clampInt(r.checkInt(L, 2)), len(s)))
-	j := min(len(s), relative(r.optInt(L, 3, -1), len(s)))
+	i := max(1, relative(r.checkPosition(L, 2), len(s)))
+	j := min(len(s), relative(r.optPosition(L, 3, -1), len(s)))
 	if i > j {
 		L.Push(glua.LString(""))
 		return 1

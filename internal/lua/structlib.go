@@ -207,7 +207,7 @@ func (l *layout) readInt(b []byte, signed bool) float64 {
 func (r *Runtime) structUnpack(L *glua.LState) int {
 	l := r.newLayout(L)
 	data := []byte(r.checkString(L, 2))
-	pos, n, top := r.optInt(L, 3, 1)-1, 0, L.GetTop()
+	pos, n, top := r.optPosition(L, 3, 1)-1, 0, L.GetTop()
 	if pos == -1 {
 		r.argError(L, 3, "offset must be 1 or greater")
 	}
@@ -243,7 +243,7 @@ func (r *Runtime) structUnpack(L *glua.LState) int {
 				}
 				L.Pop(1)
 				n--
-				size = clampInt(toInt64(length))
+				size = int(toInt64(length))
 				short(size)
 			}
 			v = glua.LString(data[pos : pos+size])

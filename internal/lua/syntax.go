@@ -1,5 +1,7 @@
 package lua
 
+import "fmt"
+
 // checkSyntax reads a chunk by the grammar of Lua 5.1 and complains in Lua's
 // words (lparser.c). gopher-lua's parser comes after it: that one knows later
 // Lua's goto and has other words, and its compiler recurses as deep as a chunk
@@ -34,11 +36,34 @@ type checker struct {
 
 type functionScope struct {
 	varargs bool
-	loops   int
+	loops   int // around the present statement
+	locals  int // variables that are visible
+	line    int // where the function begins; 0 for the chunk
 }
 
-// maxLevels is Lua's LUAI_MAXCCALLS, less what the call of a script uses up.
-const maxLevels = 198
+// declare consumes the name of a local variable.
+func (c *checker) declare() {
+	c.consume(tokenName)
+	c.declareHidden(1)
+}
+
+// declareHidden makes room for variables; loops have some without a name.
+func (c *checker) declareHidden(n int) {
+	if c.fn.locals += n; c.fn.locals <= maxLocals {
+		return
+	}
+	where := "main function"
+	if c.fn.line > 0 {
+		where = fmt.Sprintf("function at line %d", c.fn.line)
+	}
+	c.fail(noToken, "%s has more than %d local variables", where, maxLocals)
+}
+
+// Lua's limits.
+const (
+	maxLevels = 200 // LUAI_MAXCCALLS
+	maxLocals = 200 // LUAI_MAXVARS
+)
 
 func (c *checker) advance() {
 	c.lastLine = c.line
@@ -89,10 +114,12 @@ func (c *checker) leave() { c.levels-- }
 // chunk is a run of statements, up to what ends a block.
 func (c *checker) chunk() {
 	c.enter()
+	visible := c.fn.locals
 	for last := false; !last && !c.blockEnds(); {
 		last = c.statement()
 		c.accept(';')
 	}
+	c.fn.locals = visible
 	c.leave()
 }
 
@@ -132,7 +159,7 @@ func (c *checker) statement() (last bool) {
 	case tokenLocal:
 		c.advance()
 		if c.accept(tokenFunction) {
-			c.consume(tokenName)
+			c.declare()
 			c.body(line)
 		} else {
 			c.localStatement()
@@ -176,7 +203,9 @@ func (c *checker) ifStatement(line int) {
 
 func (c *checker) forStatement(line int) {
 	c.advance()
-	c.consume(tokenName)
+	visible := c.fn.locals
+	c.declareHidden(3)
+	c.declare()
 	switch c.token {
 	case '=':
 		c.advance()
@@ -188,7 +217,7 @@ func (c *checker) forStatement(line int) {
 		}
 	case ',', tokenIn:
 		for c.accept(',') {
-			c.consume(tokenName)
+			c.declare()
 		}
 		c.consume(tokenIn)
 		c.expressions()
@@ -197,6 +226,7 @@ func (c *checker) forStatement(line int) {
 	}
 	c.consume(tokenDo)
 	c.loop()
+	c.fn.locals = visible
 	c.closing(tokenEnd, tokenFor, line)
 }
 
@@ -213,9 +243,9 @@ func (c *checker) functionStatement(line int) {
 }
 
 func (c *checker) localStatement() {
-	c.consume(tokenName)
+	c.declare()
 	for c.accept(',') {
-		c.consume(tokenName)
+		c.declare()
 	}
 	if c.accept('=') {
 		c.expressions()
@@ -225,7 +255,7 @@ func (c *checker) localStatement() {
 // body is a function from its parameters to its end.
 func (c *checker) body(line int) {
 	outer := c.fn
-	c.fn = &functionScope{}
+	c.fn = &functionScope{line: line}
 	c.consume('(')
 	if c.token != ')' {
 		c.parameters()
@@ -240,7 +270,7 @@ func (c *checker) parameters() {
 	for {
 		switch c.token {
 		case tokenName:
-			c.advance()
+			c.declare()
 		case tokenDots:
 			c.advance()
 			c.fn.varargs = true

@@ -117,7 +117,7 @@ func (r *Runtime) tableInsert(L *glua.LState) int {
 		r.writable(t)
 		t.RawSetInt(next, L.Get(2))
 	case 3:
-		at := clampInt(r.checkInt(L, 2))
+		at := r.checkCInt(L, 2)
 		r.writable(t)
 		if at >= 1 && at < next {
 			t.Insert(at, L.Get(3))
