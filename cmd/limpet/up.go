@@ -32,6 +32,7 @@ type upCmd struct {
 
 	Workers   int            `env:"LIMPET_WORKERS" default:"16" help:"Pages fetched at the same time."`
 	PerHost   int            `env:"LIMPET_PER_HOST" default:"4" help:"Of these, from one host."`
+	Lease     time.Duration  `env:"LIMPET_LEASE" default:"1m" help:"How long a page stays with a worker that is not heard of any more. What is in flight when a process with the embedded store is killed goes on at its next start."`
 	Delay     time.Duration  `env:"LIMPET_DELAY" default:"0s" help:"Between two requests to one host; a Crawl-delay in robots.txt counts if it is longer."`
 	MaxPages  int            `env:"LIMPET_MAX_PAGES" default:"1000" help:"Most pages of a seed unless the submit says otherwise, 0 for no limit."`
 	MaxDepth  int            `env:"LIMPET_MAX_DEPTH" default:"0" help:"Most links away from the first page, 0 for no limit."`
@@ -73,6 +74,9 @@ func (c *upCmd) Validate() error {
 		if n.value < n.least {
 			return fmt.Errorf("%s %d: want %d or more", n.name, n.value, n.least)
 		}
+	}
+	if c.Lease < time.Second {
+		return fmt.Errorf("--lease %v: want 1s or more", c.Lease)
 	}
 	if c.Delay < 0 {
 		return fmt.Errorf("--delay %v: want 0 or more", c.Delay)
@@ -167,7 +171,10 @@ func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *
 		return failf(exitUsage, "%s", err)
 	}
 	defer fetcher.Close()
-	crawler := crawl.New(crawl.Options{Tracker: tracker, Fetch: fetcher, Workers: c.Workers, Logger: logger})
+	crawler := crawl.New(crawl.Options{
+		Tracker: tracker, Fetch: fetcher, Workers: c.Workers, Lease: c.Lease, Logger: logger,
+		Alone: store != nil, // the embedded store's lock has kept everyone else out
+	})
 	web := api.NewServer(c.APIAddr, api.New(api.Options{
 		Tracker: tracker, Store: client, Token: c.APIToken, Hosts: c.APIHost, Logger: logger, Version: version,
 		Defaults: api.Defaults{MaxPages: c.MaxPages, MaxDepth: c.MaxDepth}, Notify: crawler.Wake,

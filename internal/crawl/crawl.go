@@ -32,6 +32,11 @@ type Options struct {
 	Backoff    time.Duration
 	MaxBackoff time.Duration
 
+	// Alone says that nobody else works on the store: what is in flight when Run
+	// begins was left by a process that is dead, and is queued again at once
+	// instead of when its leases lapse.
+	Alone bool
+
 	// Lease is how long a page stays with a worker that is not heard of any more;
 	// default 1 minute. A worker is heard of each third of it.
 	Lease time.Duration
@@ -109,6 +114,9 @@ func (c *Crawler) Run(ctx context.Context) error {
 		return errRunning
 	}
 	defer c.running.Store(false)
+	if c.Alone {
+		c.takeOver(ctx)
+	}
 	s := newScheduler(ctx, c)
 	defer s.stopWork()
 	var all sync.WaitGroup

@@ -2,6 +2,9 @@ package crawl
 
 import (
 	"context"
+
+	"limpet/internal/tracking"
+	"limpet/internal/weburl"
 )
 
 // upkeep looks after what nobody tells the scheduler: seeds that were submitted
@@ -29,6 +32,13 @@ func (c *Crawler) upkeep(ctx context.Context) {
 	}
 }
 
+// takeOver queues again what a dead process had in flight. Nothing of this one
+// may have a lease yet. Where it fails, the leases lapse in their time.
+func (c *Crawler) takeOver(ctx context.Context) {
+	c.repair(ctx)
+	c.reapBy(ctx, c.Tracker.ReapAll, "pages were in flight when the last process ended")
+}
+
 func (c *Crawler) poll(ctx context.Context) {
 	seeds, err := c.Tracker.Active(ctx)
 	if c.failedUpkeep(ctx, err) {
@@ -40,18 +50,25 @@ func (c *Crawler) poll(ctx context.Context) {
 }
 
 func (c *Crawler) reap(ctx context.Context) {
+	lapsed := func(ctx context.Context, seed weburl.Seed) (tracking.Reaped, error) {
+		return c.Tracker.Reap(ctx, seed, 0)
+	}
+	c.reapBy(ctx, lapsed, "leases had run out")
+}
+
+func (c *Crawler) reapBy(ctx context.Context, reap func(context.Context, weburl.Seed) (tracking.Reaped, error), what string) {
 	seeds, err := c.Tracker.Active(ctx)
 	if c.failedUpkeep(ctx, err) {
 		return
 	}
 	for _, seed := range seeds {
-		reaped, err := c.Tracker.Reap(ctx, seed, 0)
+		reaped, err := reap(ctx, seed)
 		if c.failedUpkeep(ctx, err) {
 			return
 		}
 		if n := reaped.Requeued + reaped.Failed + reaped.Skipped; n > 0 {
 			c.counts.reaped.Add(int64(n))
-			c.Logger.Info("leases had run out", "seed", seed,
+			c.Logger.Info(what, "seed", seed,
 				"requeued", reaped.Requeued, "failed", reaped.Failed, "skipped", reaped.Skipped)
 			c.Wake(seed)
 		}

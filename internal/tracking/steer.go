@@ -65,7 +65,28 @@ func (t *Tracker) Reap(ctx context.Context, seed weburl.Seed, limit int) (Reaped
 	if limit <= 0 || limit > maxBatch {
 		limit = maxBatch
 	}
-	r, err := t.run(ctx, scriptReap, seed, limit)
+	return t.reap(ctx, seed, limit, 0)
+}
+
+// ReapAll takes every page from its worker, whatever time its lease has left. It
+// is for a caller who knows that no worker is alive, and spares the wait for the
+// leases of the dead. A worker that lives after all finds its leases stale.
+func (t *Tracker) ReapAll(ctx context.Context, seed weburl.Seed) (Reaped, error) {
+	var sum Reaped
+	for {
+		r, err := t.reap(ctx, seed, maxBatch, 1)
+		sum.Requeued += r.Requeued
+		sum.Failed += r.Failed
+		sum.Skipped += r.Skipped
+		sum.SeedCompleted = sum.SeedCompleted || r.SeedCompleted
+		if err != nil || r.Requeued+r.Failed+r.Skipped < maxBatch {
+			return sum, err
+		}
+	}
+}
+
+func (t *Tracker) reap(ctx context.Context, seed weburl.Seed, limit, all int) (Reaped, error) {
+	r, err := t.run(ctx, scriptReap, seed, limit, all)
 	if err != nil {
 		return Reaped{}, err
 	}

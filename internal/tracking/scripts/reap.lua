@@ -1,4 +1,4 @@
--- reap(limit): pages whose lease has lapsed. Back to Q; to F when their attempts
+-- reap(limit, all): pages whose lease has lapsed, or all leased pages. Back to Q; to F when their attempts
 -- are spent; to X when the seed is cancelled. The token goes, so whatever the late
 -- worker still sends is stale.
 -- Answers {ok, status, queued again, failed, skipped, ended, left in the queue}.
@@ -7,7 +7,7 @@ local s = load()
 if not s then
   return { 'unknown' }
 end
-local lapsed = call('ZRANGEBYSCORE', L, '-inf', integer(ms), 'LIMIT', 0, ARGV[2])
+local lapsed = call('ZRANGEBYSCORE', L, '-inf', ARGV[3] == '1' and '+inf' or integer(ms), 'LIMIT', 0, ARGV[2])
 local requeued, failed, skipped = 0, 0, 0
 if #lapsed > 0 then
   local values, u, q, dlq = call('HMGET', U, unpack(lapsed)), {}, {}, {}

@@ -91,6 +91,29 @@ func leaseLapses(t *testing.T, b *bench) {
 	}
 }
 
+// reapAll takes more pages than fit one call of the script.
+func reapAll(t *testing.T, b *bench) {
+	const pages = 300
+	var leases []tracking.Lease
+	for len(leases) < pages {
+		numbers := make([]int, 100)
+		for i := range numbers {
+			numbers[i] = len(leases) + i
+		}
+		b.submit(numbers...)
+		leases = append(leases, b.claim(len(numbers))...)
+	}
+	if r := b.reap(); r != (tracking.Reaped{}) {
+		t.Fatalf("reaped %+v of leases that have an hour left", r)
+	}
+	if r, err := b.ReapAll(b.ctx, seed); err != nil || r != (tracking.Reaped{Requeued: pages}) {
+		t.Fatalf("reaped %+v, %v; want %d pages queued again", r, err, pages)
+	}
+	if got := b.complete(leases[0]).Outcome; got != tracking.Stale {
+		t.Fatalf("complete under a lease that was taken: %s", got)
+	}
+}
+
 func extendKeeps(t *testing.T, b *bench) {
 	b.submit(0)
 	l := b.claimOne()

@@ -42,6 +42,7 @@ func RunSuite(t *testing.T, connect func(t *testing.T) redis.UniversalClient) {
 		{"Claim_LostReply_SameLeasesAgain", claimLostReply},
 		{"Claim_DelayedPage_WaitsForItsTime", claimDelayed},
 		{"Claim_LeaseLapses_ByTheStoresClock", leaseLapses},
+		{"ReapAll_TakesEveryPage_LivingWorkersAreStale", reapAll},
 		{"Extend_KeepsTheLease", extendKeeps},
 		{"Limits_MaxPagesAndMaxDepth_RefusedAndCountedOnce", limits},
 		{"Complete_ManyLinks_NoneLostNoneTwice", manyLinks},
