@@ -1,0 +1,347 @@
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"limpet"
+	"limpet/clock"
+	"limpet/internal/modeltest"
+	"limpet/rdb"
+	"limpet/resp"
+	"limpet/vfs"
+)
+
+// step is what a scenario does next; what is a name below, units belong to
+// write and fail.
+type step struct {
+	what  string
+	units []unit
+}
+
+const (
+	write       = "write"        // units in one batch, then wait for its ticket
+	fail        = "fail"         // a write or a sync of the log fails once; wait until the store has healed
+	second      = "second"       // a second passes; under everysec all is synced then
+	timePass    = "time passes"  // keys expire
+	beginToRewr = "rewrite"      // BGREWRITEAOF in the background of what follows
+	endRewrite  = "rewrite ends" // wait for it
+	save        = "save"         // SAVE
+)
+
+// newScript is a scenario with every kind of step.
+func newScript(rng *rand.Rand, writes int) []step {
+	units := func(n int) []unit {
+		var all []unit
+		for range n {
+			all = append(all, randomUnit(rng))
+		}
+		return all
+	}
+	between := []string{second, beginToRewr, endRewrite, save, fail, timePass, second, beginToRewr, endRewrite}
+	var script []step
+	for i := range writes {
+		script = append(script, step{write, units(1 + rng.IntN(3))})
+		for len(between) > 0 && i >= writes*(9-len(between))/9 && rng.IntN(2) == 0 {
+			s := step{what: between[0]}
+			if s.what == fail {
+				s.units = units(1)
+			}
+			script, between = append(script, s), between[1:]
+		}
+	}
+	return script
+}
+
+// statesOf is what a store that nothing happens to shows after each unit of a
+// script: statesOf[k] after k of them.
+func statesOf(t *testing.T, script []step) []state {
+	t.Helper()
+	now := clock.NewFake(began)
+	db := open(t, home, limpet.Options{FS: vfs.NewMem(), Clock: now})
+	defer closeDB(t, db)
+	s := session(db)
+	states := []state{{}}
+	for _, step := range script {
+		if step.what == timePass {
+			now.Advance(pass)
+		}
+		for _, u := range step.units {
+			s.exec(t, u...)
+			states = append(states, dump(t, s, databases, horizon))
+		}
+	}
+	return states
+}
+
+// play is one run of a script on a disk that loses its power at some moment.
+type play struct {
+	t      *testing.T
+	disk   *vfs.Crash
+	policy limpet.Policy
+	now    *clock.Fake
+	fault  onceFault
+	s      *local
+
+	executed int // units that took effect in memory
+	safe     int // units that no power cut may take away
+	atCut    int // executed when the rewrite under way began
+	rewrites string
+}
+
+// onceFault fails one operation on the log.
+type onceFault struct {
+	mu    sync.Mutex
+	armed vfs.OpKind
+}
+
+func (f *onceFault) arm(kind vfs.OpKind) { f.mu.Lock(); f.armed = kind; f.mu.Unlock() }
+func (f *onceFault) spent() bool         { f.mu.Lock(); defer f.mu.Unlock(); return f.armed == "" }
+
+func (f *onceFault) ask(op vfs.Op) vfs.Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if op.Kind != f.armed || !strings.HasSuffix(op.Path, ".incr.aof") {
+		return vfs.Fault{}
+	}
+	f.armed = ""
+	if op.Kind == vfs.OpWrite {
+		return vfs.Fault{Err: syscall.ENOSPC, Short: int(op.Size / 2)}
+	}
+	return vfs.Fault{Err: syscall.EIO}
+}
+
+// run plays the script until its end or the cut. It leaves the disk to whoever
+// wants to see what is on it.
+func (p *play) run(script []step) {
+	p.now = clock.NewFake(began)
+	db, err := limpet.Open(home, &limpet.Options{FS: vfs.NewFaulty(p.disk, p.fault.ask), Clock: p.now, Fsync: p.policy})
+	if err != nil {
+		if !p.disk.PowerIsOff() {
+			p.t.Fatalf("open: %v", err)
+		}
+		return
+	}
+	p.s = session(db)
+	for _, s := range script {
+		if p.disk.PowerIsOff() {
+			break
+		}
+		p.step(s)
+	}
+	err = db.Close()
+	if p.disk.PowerIsOff() {
+		return
+	}
+	if err != nil {
+		p.t.Fatalf("close: %v", err)
+	}
+	p.safe = p.executed
+}
+
+func (p *play) step(s step) {
+	switch s.what {
+	case write:
+		p.write(s.units)
+	case fail:
+		kind := vfs.OpWrite
+		if p.policy != limpet.No && p.executed%2 == 0 {
+			kind = vfs.OpSync
+		}
+		p.fault.arm(kind)
+		p.write(s.units)
+		p.turnUntil(func() bool { return p.fault.spent() && p.sound() })
+		p.secure(p.executed) // it was healed by writing everything anew
+	case second:
+		if p.policy == limpet.EverySec {
+			p.turnUntil(func() bool { return info(p.t, p.s, "aof_pending_bio_fsync") == "0" })
+			p.secure(p.executed)
+		}
+	case timePass:
+		p.now.Advance(pass)
+	case beginToRewr:
+		p.atCut, p.rewrites = p.executed, info(p.t, p.s, "aof_rewrites")
+		must(p.t, p.s, "BGREWRITEAOF")
+	case endRewrite:
+		p.turnUntil(func() bool { return info(p.t, p.s, "aof_rewrite_in_progress") == "0" })
+		if info(p.t, p.s, "aof_rewrites") != p.rewrites {
+			p.secure(p.atCut)
+		}
+	case save:
+		p.s.do(p.t, "SAVE")
+	}
+}
+
+// secure notes that so many units are durable, unless the power went off before
+// that could be told.
+func (p *play) secure(n int) {
+	if !p.disk.PowerIsOff() {
+		p.safe = max(p.safe, n)
+	}
+}
+
+func (p *play) sound() bool { return info(p.t, p.s, "aof_last_write_status") == "ok" }
+
+// turnUntil lets time pass in small steps until a condition holds or the power is
+// off.
+func (p *play) turnUntil(holds func() bool) {
+	p.t.Helper()
+	eventually(p.t, "the store gets on", func() bool {
+		if p.disk.PowerIsOff() || holds() {
+			return true
+		}
+		p.now.Advance(100 * time.Millisecond)
+		return false
+	})
+}
+
+// write runs units as one batch. What is refused is sent again when the store has
+// healed; what was run but not acknowledged has taken effect all the same.
+func (p *play) write(units []unit) {
+	for len(units) > 0 && !p.disk.PowerIsOff() {
+		var batch []request
+		for _, u := range units {
+			batch = append(batch, u...)
+		}
+		replies, ticket := p.s.exec(p.t, batch...)
+		ran := 0
+		for _, u := range units {
+			if refused(replies[:len(u)]) {
+				break
+			}
+			replies = replies[len(u):]
+			ran++
+		}
+		p.executed += ran
+		units = units[ran:]
+		if err := p.s.s.Wait(ticket); err == nil && p.policy == limpet.Always {
+			p.safe = p.executed // acknowledged, wherever the power is by now
+		}
+		if len(units) > 0 {
+			p.turnUntil(p.sound)
+		}
+	}
+}
+
+func refused(replies []resp.Value) bool {
+	for _, v := range replies {
+		if strings.Contains(v.Text(), "MISCONF") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestPowerCut_BeforeEveryOperation_Always(t *testing.T) { cutEverywhere(t, limpet.Always) }
+
+func TestPowerCut_BeforeEveryOperation_EverySec(t *testing.T) { cutEverywhere(t, limpet.EverySec) }
+
+func TestPowerCut_BeforeEveryOperation_No(t *testing.T) { cutEverywhere(t, limpet.No) }
+
+// cutEverywhere cuts the power before the first, second, third … operation that
+// changes the disk, and looks at several of the disks that may leave.
+func cutEverywhere(t *testing.T, policy limpet.Policy) {
+	rng := modeltest.Rand(t)
+	for range modeltest.Rounds(1) {
+		script := newScript(rng, 30)
+		states := statesOf(t, script)
+		n := 0
+		for ; ; n++ {
+			p := &play{t: t, disk: vfs.NewCrash(), policy: policy}
+			p.disk.StopBefore(n)
+			p.run(script)
+			for name, image := range map[string]*vfs.Crash{
+				"all unsynced lost": p.disk.LoseUnsynced(), "nothing lost": p.disk.KeepAll(),
+				"some lost": p.disk.CrashImage(rng), "some lost, once more": p.disk.CrashImage(rng),
+			} {
+				if rng.IntN(4) == 0 {
+					image = cutWhileStarting(image, rng)
+				}
+				where := fmt.Sprintf("power cut before operation %d, %s", n, name)
+				wantPrefix(t, where, image, states, p.safe, p.executed)
+			}
+			if t.Failed() {
+				return
+			}
+			if !p.disk.PowerIsOff() {
+				break
+			}
+		}
+		t.Logf("%v: %d units, power cut before each of %d operations", policy, len(states)-1, n)
+	}
+}
+
+// cutWhileStarting lets a start be cut off as well.
+func cutWhileStarting(disk *vfs.Crash, rng *rand.Rand) *vfs.Crash {
+	disk.StopBefore(rng.IntN(20))
+	if db, err := limpet.Open(home, &limpet.Options{FS: disk, Clock: clock.NewFake(began)}); err == nil {
+		_ = db.Close()
+	}
+	return disk.CrashImage(rng)
+}
+
+// wantPrefix opens what a cut left. It must show what the first so many units
+// made, with so many between safe and executed. Then it writes, cuts the power
+// again, and opens again.
+func wantPrefix(t *testing.T, where string, disk *vfs.Crash, states []state, safe, executed int) {
+	t.Helper()
+	wantSoundDump(t, where, disk)
+	db := open(t, home, limpet.Options{FS: disk, Clock: clock.NewFake(time.UnixMilli(horizon)), Fsync: limpet.Always})
+	s := session(db)
+	got := dump(t, s, databases, horizon)
+	found := false
+	for k := safe; k <= executed && !found; k++ {
+		found = difference(got, states[k]) == ""
+	}
+	if !found {
+		for k := range states {
+			if difference(got, states[k]) == "" {
+				t.Errorf("%s: %d units are there, want %d to %d", where, k, safe, executed)
+				return
+			}
+		}
+		t.Errorf("%s: what is there is no prefix; against all %d units:\n%s", where, executed, difference(got, states[executed]))
+	}
+	for _, u := range []unit{{{"INCR", "number:0"}}, {{"MULTI"}, {"INCR", "a"}, {"SELECT", "1"}, {"INCR", "b"}, {"SELECT", "0"}, {"EXEC"}}, {{"DEL", "text:0"}}} {
+		_, ticket := s.exec(t, u...)
+		if err := s.s.Wait(ticket); err != nil {
+			t.Fatalf("%s: a write after the restart: %v", where, err)
+		}
+	}
+	want := dump(t, s, databases, horizon)
+	again := disk.LoseUnsynced()
+	closeDB(t, db)
+	db = open(t, home, limpet.Options{FS: again, Clock: clock.NewFake(time.UnixMilli(horizon))})
+	if diff := difference(dump(t, session(db), databases, horizon), want); diff != "" {
+		t.Errorf("%s: after the second restart:\n%s", where, diff)
+	}
+	closeDB(t, db)
+}
+
+// wantSoundDump checks that dump.rdb is a whole one if it is there.
+func wantSoundDump(t *testing.T, where string, disk vfs.FS) {
+	t.Helper()
+	f, err := vfs.Open(disk, filepath.Join(home, "dump.rdb"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for d := rdb.NewDecoder(f, rdb.DecoderOptions{}); err == nil; {
+		_, err = d.Next()
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("%s: dump.rdb: %v", where, err)
+	}
+}
