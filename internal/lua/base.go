@@ -113,7 +113,7 @@ func (r *Runtime) baseErrorHandler(L *glua.LState) int {
 	t, ok := L.Get(1).(*glua.LTable)
 	if !ok {
 		t = newTable(0, 3)
-		t.RawSetString("err", glua.LString("ERR "+r.tostring(L, L.Get(1))))
+		t.RawSetString("err", glua.LString("ERR "+tostring(L.Get(1))))
 	}
 	if f, ok := frameAt(L, 1); ok && !f.fn.IsG {
 		t.RawSetString("source", glua.LString(r.chunkName(f.fn.Proto.SourceName)))
@@ -445,12 +445,12 @@ func (r *Runtime) baseToString(L *glua.LState) int {
 		L.Call(1, 1)
 		return 1
 	}
-	L.Push(glua.LString(r.tostring(L, L.Get(1))))
+	L.Push(glua.LString(tostring(L.Get(1))))
 	return 1
 }
 
 // tostring is Lua's text for a value, without its __tostring.
-func (r *Runtime) tostring(_ *glua.LState, v glua.LValue) string {
+func tostring(v glua.LValue) string {
 	switch v := v.(type) {
 	case glua.LNumber:
 		return numberText(v)

@@ -18,6 +18,12 @@
 //     Redis the settings of cjson outlive a script.)
 //  4. The process lives: recursion, string sizes and nesting are bounded.
 //
+// What differs from Redis, knowingly: the order of pairs is that of insertion;
+// of a table with holes # may name another border; string.dump is refused; the
+// NaN of x%0 has no sign; a position in an error text may be missing when the
+// call was the operand of return; an error({}) without text, which crashes
+// Redis 7.0.15, is an error.
+//
 // Behaviour and wording were settled by asking redis-server 7.0.15; the test
 // TestParity_RepliesAreThoseOfRedis asks it again.
 package lua

@@ -250,7 +250,7 @@ var unhandledForm = regexp.MustCompile("^ERR " + scriptName + `:(\d+): `)
 func (r *Runtime) faultText(v glua.LValue) string {
 	t, ok := v.(*glua.LTable)
 	if !ok {
-		return "ERR " + r.tostring(r.state, v)
+		return "ERR " + tostring(v)
 	}
 	if text, ok := toText(r.open(t).RawGetString("err")); ok {
 		return text
