@@ -1,6 +1,11 @@
 package command
 
-import "limpet/resp"
+import (
+	"bytes"
+
+	"limpet/internal/keyspace"
+	"limpet/resp"
+)
 
 // LCS: the longest common subsequence of two strings, its length, or where the
 // matches are. Dynamic programming over len(a) x len(b) cells of 4 bytes.
@@ -55,16 +60,12 @@ func lcs(c *Ctx) {
 // lcsInput copies the string out, since the next look-up may reuse its memory.
 func lcsInput(c *Ctx, key []byte) ([]byte, bool) {
 	o, found := c.view(key)
-	b, found, ok := stringOf(c, o, found)
-	if !ok {
-		c.W.Reset()
+	if found && keyspace.TypeName(o) != "string" {
 		c.fail("ERR The specified keys must contain string values")
 		return nil, false
 	}
-	if !found {
-		return nil, true
-	}
-	return append([]byte(nil), b...), true
+	b, _, _ := stringOf(c, o, found)
+	return bytes.Clone(b), true
 }
 
 type lcsMatch struct{ aLo, aHi, bLo, bHi int }
