@@ -53,27 +53,30 @@ func serve(ctx context.Context, root string) (addr string, stop func(), err erro
 	if err != nil {
 		return "", nil, errors.New("nginx not found: apt-get install nginx-light")
 	}
-	dir, err := os.MkdirTemp("", "limpet-bench-nginx-")
-	if err != nil {
-		return "", nil, err
-	}
 	addr, err = freeAddr()
 	if err != nil {
 		return "", nil, err
 	}
+	dir, err := os.MkdirTemp("", "limpet-bench-nginx-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove := func() { _ = os.RemoveAll(dir) }
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, addr, root), 0o600); err != nil {
+		remove()
 		return "", nil, err
 	}
 	cmd := exec.Command(nginx, "-c", conf, "-p", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
+		remove()
 		return "", nil, err
 	}
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
-		_ = os.RemoveAll(dir)
+		remove()
 	}
 	if err := awaitListener(ctx, addr); err != nil {
 		stop()

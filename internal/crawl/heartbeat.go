@@ -2,6 +2,7 @@ package crawl
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"limpet/internal/tracking"
@@ -56,12 +57,9 @@ func (s *scheduler) extended(p *page, err error) {
 func (s *scheduler) lose(p *page) {
 	p.lost.Store(true)
 	p.cancel() // whoever works on it stops
-	for i, waiting := range p.site.waiting {
-		if waiting == p {
-			p.site.waiting = append(p.site.waiting[:i], p.site.waiting[i+1:]...)
-			s.counts.stale.Add(1)
-			s.drop(p)
-			return
-		}
+	if i := slices.Index(p.site.waiting, p); i >= 0 {
+		p.site.waiting = slices.Delete(p.site.waiting, i, i+1)
+		s.counts.stale.Add(1)
+		s.drop(p)
 	}
 }

@@ -38,13 +38,17 @@ func newIcons() *icons { return &icons{by: make(map[string]*icon)} }
 // fill adds the hashes to what the page says of its icon, if the icon can be had.
 // It answers false when the icon's host wants a pause first.
 func (s *icons) fill(ctx context.Context, c *Crawler, seed weburl.Seed, f *feature.Favicon) bool {
-	found, mine := s.get(f.URL, c.Clock.Now(), func() bool { return c.Fetch.Ready(f.URL) <= slotWait })
-	if found == nil {
-		return !mine
-	}
-	if mine && !found.fetch(ctx, c, seed, f.URL) {
-		s.forget(f.URL)
-		return ctx.Err() != nil
+	found, step := s.get(f.URL, c.Clock.Now(), func() bool { return c.Fetch.Ready(f.URL) <= slotWait })
+	switch step {
+	case iconNever:
+		return true
+	case iconLater:
+		return false
+	case iconFetch:
+		if !found.fetch(ctx, c, seed, f.URL) {
+			s.forget(f.URL)
+			return ctx.Err() != nil
+		}
 	}
 	select {
 	case <-found.done:
@@ -54,24 +58,33 @@ func (s *icons) fill(ctx context.Context, c *Crawler, seed weburl.Seed, f *featu
 	return true
 }
 
-// get is the icon with that address; mine tells the caller to fetch it. Without an
-// icon, mine tells that it is to be fetched once its host is ready, and otherwise
-// there are too many already.
-func (s *icons) get(url string, now time.Time, ready func() bool) (found *icon, mine bool) {
+// iconStep is what a page does about its icon.
+type iconStep int
+
+const (
+	iconAwait iconStep = iota // it is known, or will be as soon as another page has fetched it
+	iconFetch                 // nobody else does
+	iconLater                 // nobody may, for now
+	iconNever                 // there are too many
+)
+
+// get is the icon with that address and what to do about it; there is one for the
+// first two steps only.
+func (s *icons) get(url string, now time.Time, ready func() bool) (*icon, iconStep) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found = s.by[url]
+	found := s.by[url]
 	switch {
 	case found != nil && !found.stale(now):
-		return found, false
+		return found, iconAwait
 	case url == "" || found == nil && len(s.by) >= maxIcons:
-		return nil, false
+		return nil, iconNever
 	case !ready():
-		return nil, true
+		return nil, iconLater
 	}
 	found = &icon{done: make(chan struct{})}
 	s.by[url] = found
-	return found, true
+	return found, iconFetch
 }
 
 func (s *icons) forget(url string) {

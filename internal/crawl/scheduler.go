@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"limpet/clock"
 	"limpet/internal/weburl"
 )
 
@@ -163,7 +162,7 @@ func (s *scheduler) giveBack(pages []*page) {
 func (s *scheduler) drain() {
 	grace := s.Clock.NewTimer(max(s.Grace, 0))
 	defer grace.Stop()
-	var beat clock.Timer = s.Clock.NewTimer(s.Lease / 6)
+	beat := s.Clock.NewTimer(s.Lease / 6)
 	defer beat.Stop()
 	for {
 		for _, site := range s.ring {

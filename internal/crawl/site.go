@@ -12,12 +12,12 @@ import (
 type site struct {
 	seed weburl.Seed
 
-	waiting []*page        // claimed and not begun, in the order of the queue
-	busy    map[string]int // pages with workers, by host
-	working int            // the sum of busy
-	lookAt  time.Time      // before that, no page's host takes a request
-	paced   bool           // one of its hosts wants pauses
-	met     map[string]bool
+	waiting []*page         // claimed and not begun, in the order of the queue
+	busy    map[string]int  // pages with workers, by host
+	working int             // the sum of busy
+	lookAt  time.Time       // before that, no page's host takes a request
+	paced   bool            // one of its hosts wants pauses
+	met     map[string]bool // hosts that have been asked before
 
 	batch     int       // pages to claim at once
 	claiming  bool      // a claim is under way
