@@ -164,6 +164,9 @@ func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *
 	if err := c.checkStore(ctx, tracker, logger); err != nil {
 		return err
 	}
+	if _, err := tracker.RepairRegistry(ctx); err != nil {
+		return failf(exitUnreachable, "cannot look through the store for seeds: %s", err)
+	}
 	fetcher, err := fetch.New(fetch.Options{
 		UserAgent: c.UserAgent, PerHost: c.PerHost, Delay: c.Delay, ConnectTo: c.connectTo, AllowNet: c.AllowNet,
 	})
