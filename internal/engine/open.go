@@ -51,18 +51,28 @@ func (e *Engine) take() error {
 
 // makeDir creates a directory and those above it, where they are missing, each of
 // them durably: a synced file is no use under a name that a power cut takes away.
+// One that is there may have been made by a process that died before it was
+// durable, so its name is synced all the same.
 func makeDir(fsys vfs.FS, dir string) error {
-	if _, err := fsys.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	above := filepath.Dir(dir)
-	if err := makeDir(fsys, above); err != nil {
+	_, err := fsys.Stat(dir)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if missing {
+		if err = makeDir(fsys, above); err == nil {
+			err = fsys.Mkdir(dir, 0o755)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := fsys.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err = fsys.SyncDir(above)
+	switch {
+	case err != nil && missing:
+		_ = fsys.Remove(dir)
+	case errors.Is(err, fs.ErrPermission):
+		return nil // somebody else made it, long ago
 	}
-	return fsys.SyncDir(above)
+	return err
 }
 
 // loadStats is what the last start has read.

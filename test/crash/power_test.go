@@ -83,14 +83,21 @@ func statesOf(t *testing.T, script []step) []state {
 	return states
 }
 
-// play is one run of a script on a disk that loses its power at some moment.
+// play is one run of a script on a disk that loses its power at some moment, or
+// fails now and then.
 type play struct {
 	t      *testing.T
 	disk   *vfs.Crash
 	policy limpet.Policy
 	now    *clock.Fake
-	fault  onceFault
+	fault  onceFault // of the steps of kind fail
 	s      *local
+
+	// What a test of failing disks sets: its own faults, and what to look at when
+	// a request was refused or the store did not start because of them.
+	faults    func(vfs.Op) vfs.Fault
+	onRefusal func(p *play, why string)
+	onStart   func(err error)
 
 	executed int // units that took effect in memory
 	safe     int // units that no power cut may take away
@@ -124,11 +131,8 @@ func (f *onceFault) ask(op vfs.Op) vfs.Fault {
 // wants to see what is on it.
 func (p *play) run(script []step) {
 	p.now = clock.NewFake(began)
-	db, err := limpet.Open(home, &limpet.Options{FS: vfs.NewFaulty(p.disk, p.fault.ask), Clock: p.now, Fsync: p.policy})
-	if err != nil {
-		if !p.disk.PowerIsOff() {
-			p.t.Fatalf("open: %v", err)
-		}
+	db := p.open()
+	if db == nil {
 		return
 	}
 	p.s = session(db)
@@ -138,14 +142,34 @@ func (p *play) run(script []step) {
 		}
 		p.step(s)
 	}
-	err = db.Close()
-	if p.disk.PowerIsOff() {
-		return
-	}
-	if err != nil {
+	err := db.Close()
+	if err == nil {
+		p.secure(p.executed)
+	} else if !p.disk.PowerIsOff() && p.faults == nil {
 		p.t.Fatalf("close: %v", err)
 	}
-	p.safe = p.executed
+}
+
+// open opens the store, again and again while the disk fails; nil means that the
+// power is off.
+func (p *play) open() *limpet.DB {
+	rule := p.faults
+	if rule == nil {
+		rule = p.fault.ask
+	}
+	o := &limpet.Options{FS: vfs.NewFaulty(p.disk, rule), Clock: p.now, Fsync: p.policy}
+	for {
+		db, err := limpet.Open(home, o)
+		switch {
+		case err == nil:
+			return db
+		case p.disk.PowerIsOff():
+			return nil
+		case p.onStart == nil:
+			p.t.Fatalf("open: %v", err)
+		}
+		p.onStart(err)
+	}
 }
 
 func (p *play) step(s step) {
@@ -191,7 +215,7 @@ func (p *play) secure(n int) {
 
 func (p *play) sound() bool { return info(p.t, p.s, "aof_last_write_status") == "ok" }
 
-// turnUntil lets time pass in small steps until a condition holds or the power is
+// turnUntil lets time pass second by second until a condition holds or the power is
 // off.
 func (p *play) turnUntil(holds func() bool) {
 	p.t.Helper()
@@ -199,7 +223,7 @@ func (p *play) turnUntil(holds func() bool) {
 		if p.disk.PowerIsOff() || holds() {
 			return true
 		}
-		p.now.Advance(100 * time.Millisecond)
+		p.now.Advance(time.Second)
 		return false
 	})
 }
@@ -223,8 +247,12 @@ func (p *play) write(units []unit) {
 		}
 		p.executed += ran
 		units = units[ran:]
-		if err := p.s.s.Wait(ticket); err == nil && p.policy == limpet.Always {
+		err := p.s.s.Wait(ticket)
+		if err == nil && p.policy == limpet.Always {
 			p.safe = p.executed // acknowledged, wherever the power is by now
+		}
+		if err != nil && p.onRefusal != nil {
+			p.onRefusal(p, err.Error())
 		}
 		if len(units) > 0 {
 			p.turnUntil(p.sound)
