@@ -2,6 +2,7 @@ package command
 
 import (
 	"crypto/subtle"
+	"math"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,10 @@ func selectDB(c *Ctx) {
 	n, ok := resp.ParseInt(c.Args[1])
 	if !ok {
 		c.fail(errNotInteger)
+		return
+	}
+	if n < math.MinInt32 || n > math.MaxInt32 {
+		c.fail("ERR value is out of range, value must between -2147483648 and 2147483647")
 		return
 	}
 	if n < 0 || n >= int64(c.u.ks.Databases()) {

@@ -208,7 +208,7 @@ type scanOptions struct {
 	cursor  uint64
 	count   int
 	pattern *string // nil matches all
-	typ     string  // SCAN only
+	typ     *string // SCAN only; nil matches all
 }
 
 func (o *scanOptions) match(s string) bool {
@@ -246,7 +246,8 @@ func (o *scanOptions) parse(c *Ctx, i int, withType bool) (ok bool) {
 				o.pattern = &p
 			}
 		case more && withType && equalFold(c.Args[i], "type"):
-			o.typ = string(c.Args[i+1])
+			t := string(c.Args[i+1])
+			o.typ = &t
 		default:
 			c.fail(errSyntax)
 			return false
@@ -256,8 +257,12 @@ func (o *scanOptions) parse(c *Ctx, i int, withType bool) (ok bool) {
 }
 
 // parseCursor reads a cursor as C's strtoul does, which takes a sign: "-1" is
-// the largest cursor. No space leads and nothing follows.
+// the largest cursor, and nothing at all is 0. No space leads and nothing follows.
 func parseCursor(b []byte) (uint64, bool) {
+	b = cstring(b)
+	if len(b) == 0 {
+		return 0, true
+	}
 	digits := b
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		digits = b[1:]
@@ -284,7 +289,7 @@ func scan(c *Ctx) {
 	for steps := o.count * emptyBucketsPerCount; steps > 0; steps-- {
 		cursor = c.DB.Scan(cursor, func(key string, e keyspace.Entry) {
 			seen++
-			if !c.gone(e) && o.match(key) && (o.typ == "" || equalFoldString(o.typ, keyspace.TypeName(e.Object))) {
+			if !c.gone(e) && o.match(key) && (o.typ == nil || equalFoldString(*o.typ, keyspace.TypeName(e.Object))) {
 				found = append(found, key)
 			}
 		})

@@ -321,7 +321,7 @@ func lpos(c *Ctx) {
 		case more && equalFold(c.Args[i], "rank"):
 			n, ok := resp.ParseInt(c.Args[i+1])
 			switch {
-			case !ok || n == math.MinInt64:
+			case !ok:
 				c.fail(errNotInteger)
 				return
 			case n == 0:
@@ -375,6 +375,9 @@ func lpos(c *Ctx) {
 func positions(l listValue, v []byte, rank, count, maxLen int64) (at []int) {
 	reverse := rank < 0
 	skip := max(rank, -rank) - 1
+	if rank == math.MinInt64 { // its negation overflows: Redis skips none
+		skip = 0
+	}
 	seen, n := int64(0), l.Len()
 	for e := range l.Range(0, n, reverse) {
 		if maxLen > 0 && seen == maxLen {

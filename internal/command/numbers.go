@@ -66,29 +66,45 @@ func (c *Ctx) addFloat(old []byte, found bool, by []byte, badOld string) (text [
 	return formatLongDouble(sum), true
 }
 
+// parseLongDouble reads what C's strtold reads, and not more, to its end. What
+// is too large or too small for a long double is refused as well.
 func parseLongDouble(b []byte) (*big.Float, bool) {
-	if len(b) == 0 || len(b) >= maxLongDoubleText || isSpace(b[0]) {
+	if len(b) == 0 || len(b) >= maxLongDoubleText {
 		return nil, false
 	}
-	s := strings.TrimPrefix(strings.ToLower(string(b)), "+")
-	switch s {
-	case "inf", "infinity":
-		return new(big.Float).SetInf(false), true
-	case "-inf", "-infinity":
-		return new(big.Float).SetInf(true), true
+	number := strings.ToLower(string(b))
+	negative := b[0] == '-'
+	if negative || b[0] == '+' {
+		number = number[1:]
 	}
-	if strings.ContainsRune(s, '_') {
+	if number == "inf" || number == "infinity" {
+		return new(big.Float).SetInf(negative), true
+	}
+	if !beginsNumber(number) || beyondC(number) {
 		return nil, false
 	}
-	f, _, err := big.ParseFloat(s, 0, extendedPrecision, big.ToNearestEven)
-	if err != nil || strings.HasPrefix(s, "0b") || strings.HasPrefix(s, "0o") {
+	f, _, err := big.ParseFloat(number, 0, extendedPrecision, big.ToNearestEven)
+	if err != nil {
 		return nil, false
 	}
-	// beyond long double's range, or so small that it would become 0
 	if exp := f.MantExp(nil); exp > 16384 || exp < -16444 {
 		return nil, false
 	}
+	if negative {
+		f.Neg(f)
+	}
 	return f, true
+}
+
+func beginsNumber(s string) bool {
+	return s != "" && (s[0] >= '0' && s[0] <= '9' || s[0] == '.')
+}
+
+// beyondC tells whether package big reads the number and C does not: digits set
+// apart, other bases, a binary exponent behind decimal digits.
+func beyondC(s string) bool {
+	return strings.Contains(s, "_") || strings.HasPrefix(s, "0b") || strings.HasPrefix(s, "0o") ||
+		strings.Contains(s, "p") && !strings.HasPrefix(s, "0x")
 }
 
 func formatLongDouble(f *big.Float) []byte {

@@ -564,7 +564,7 @@ func xsetid(c *Ctx) {
 	if deleted != (stream.ID{}) {
 		s.MaxDeletedID = deleted
 	}
-	c.touch(c.Args[1])
+	c.u.touchUnwatched(c.DB, c.Args[1]) // as in Redis
 	c.logVerbatim()
 	c.W.OK()
 }

@@ -152,12 +152,17 @@ func (u *Unit) expire(db *keyspace.DB, key []byte) {
 
 // touch notes that a key changes: its stamp, its watchers, the count.
 func (u *Unit) touch(db *keyspace.DB, key []byte) {
-	u.changed = true
-	u.Changes++
-	db.Touch(key)
+	u.touchUnwatched(db, key)
 	if len(u.watchers) > 0 {
 		u.watchers.touched(db.Index(), key)
 	}
+}
+
+// touchUnwatched is touch for a change that WATCH does not see.
+func (u *Unit) touchUnwatched(db *keyspace.DB, key []byte) {
+	u.changed = true
+	u.Changes++
+	db.Touch(key)
 }
 
 // push gives a frame for one command. Frames are reused: a handler must not

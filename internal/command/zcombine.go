@@ -1,7 +1,9 @@
 package command
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"limpet/internal/zset"
 	"limpet/resp"
@@ -28,8 +30,9 @@ func init() {
 
 // scored is a set or a sorted set as input; nil counts as empty.
 type scored struct {
-	z zsetValue
-	s setValue
+	z      zsetValue
+	s      setValue
+	weight float64
 }
 
 func (x scored) len() int {
@@ -76,10 +79,26 @@ const (
 // zcombination is what the arguments describe.
 type zcombination struct {
 	op         zoperation
-	inputs     []scored
-	weights    []float64
+	inputs     []scored // smallest first, but for zdiff: sums depend on the order
 	aggregate  func(a, b float64) float64
 	withScores bool
+}
+
+// The ways to aggregate two scores, a the one so far. They differ from package
+// math's in what becomes of -0 and NaN.
+
+func minScore(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
+}
+
+func maxScore(a, b float64) float64 {
+	if b > a {
+		return b
+	}
+	return a
 }
 
 func addScores(a, b float64) float64 {
@@ -98,14 +117,16 @@ func parseZcombination(c *Ctx, i int, op zoperation, store bool) (z zcombination
 		return z, false
 	}
 	z = zcombination{op: op, aggregate: addScores}
-	keys := c.Args[i+1 : i+1+n]
-	for range keys {
-		z.weights = append(z.weights, 1)
-	}
-	if z.inputs, ok = c.viewScored(keys); !ok {
+	if z.inputs, ok = c.viewScored(c.Args[i+1 : i+1+n]); !ok {
 		return z, false
 	}
-	return z, z.options(c, i+1+n, store)
+	if !z.options(c, i+1+n, store) {
+		return z, false
+	}
+	if op != zdiff {
+		slices.SortStableFunc(z.inputs, func(a, b scored) int { return cmp.Compare(a.len(), b.len()) })
+	}
+	return z, true
 }
 
 // inputKeys reads "numkeys key [key …]" beginning at position i.
@@ -127,7 +148,7 @@ func (c *Ctx) inputKeys(i int) (int, bool) {
 func (c *Ctx) viewScored(keys [][]byte) (inputs []scored, ok bool) {
 	for _, key := range keys {
 		o, found := c.view(key)
-		var x scored
+		x := scored{weight: 1}
 		switch v := o.(type) {
 		case zsetValue:
 			x.z = v
@@ -155,7 +176,7 @@ func (z *zcombination) options(c *Ctx, i int, store bool) bool {
 					c.fail("ERR weight value is not a float")
 					return false
 				}
-				z.weights[j] = w
+				z.inputs[j].weight = w
 			}
 			i += 1 + len(z.inputs)
 		case z.op != zdiff && equalFold(c.Args[i], "aggregate") && left >= 1:
@@ -163,9 +184,9 @@ func (z *zcombination) options(c *Ctx, i int, store bool) bool {
 			case equalFold(c.Args[i+1], "sum"):
 				z.aggregate = addScores
 			case equalFold(c.Args[i+1], "min"):
-				z.aggregate = math.Min
+				z.aggregate = minScore
 			case equalFold(c.Args[i+1], "max"):
-				z.aggregate = math.Max
+				z.aggregate = maxScore
 			default:
 				c.fail(errSyntax)
 				return false
@@ -183,8 +204,8 @@ func (z *zcombination) options(c *Ctx, i int, store bool) bool {
 }
 
 // weighted is a score times its input's weight; 0 times infinity is 0.
-func (z *zcombination) weighted(i int, score float64) float64 {
-	w := z.weights[i] * score
+func (x scored) weighted(score float64) float64 {
+	w := x.weight * score
 	if math.IsNaN(w) {
 		return 0
 	}
@@ -196,15 +217,8 @@ func (z *zcombination) result(lim zset.Limits) zsetValue {
 	into := zset.New()
 	switch z.op {
 	case zunion:
-		for i, x := range z.inputs {
-			x.all(func(m []byte, score float64) bool {
-				score = z.weighted(i, score)
-				if old, ok := into.Score(m); ok {
-					score = z.aggregate(old, score)
-				}
-				into.Add(m, score, lim)
-				return true
-			})
+		for m, score := range z.union() {
+			into.Add([]byte(m), score, lim)
 		}
 	case zinter:
 		z.eachCommon(func(m []byte, score float64) bool {
@@ -225,26 +239,35 @@ func (z *zcombination) result(lim zset.Limits) zsetValue {
 	return into
 }
 
-// eachCommon yields the members that all inputs have, with their aggregated
-// scores. It walks the smallest input.
-func (z *zcombination) eachCommon(yield func([]byte, float64) bool) {
-	least := 0
-	for i, x := range z.inputs {
-		if x.len() < z.inputs[least].len() {
-			least = i
-		}
+// union gives every member with its aggregated score.
+func (z *zcombination) union() map[string]float64 {
+	sums := map[string]float64{}
+	for _, x := range z.inputs {
+		x.all(func(m []byte, score float64) bool {
+			score = x.weighted(score)
+			if sum, ok := sums[string(m)]; ok {
+				score = z.aggregate(sum, score)
+			}
+			sums[string(m)] = score
+			return true
+		})
 	}
-	z.inputs[least].all(func(m []byte, _ float64) bool {
-		var sum float64
-		for i, x := range z.inputs {
+	return sums
+}
+
+// eachCommon yields the members that all inputs have, with their aggregated
+// scores. It walks the first input. That 0 times infinity is not a number
+// matters here from the second input on, where a union would take it for 0.
+func (z *zcombination) eachCommon(yield func([]byte, float64) bool) {
+	first, others := z.inputs[0], z.inputs[1:]
+	first.all(func(m []byte, score float64) bool {
+		sum := first.weighted(score)
+		for _, x := range others {
 			score, ok := x.score(m)
 			if !ok {
 				return true
 			}
-			if score = z.weighted(i, score); i > 0 {
-				score = z.aggregate(sum, score)
-			}
-			sum = score
+			sum = z.aggregate(sum, score*x.weight)
 		}
 		return yield(m, sum)
 	})
@@ -255,7 +278,7 @@ func zcombine(c *Ctx, op zoperation) {
 	if !ok {
 		return
 	}
-	r := z.result(c.u.zsetLimits())
+	r := z.result(zset.Limits{}) // never packed, which would make -0 of a score 0
 	nested := z.withScores && c.W.Proto == 3
 	n := r.Len()
 	if z.withScores && !nested {
@@ -288,15 +311,15 @@ func zintercard(c *Ctx) {
 	if !ok {
 		return
 	}
-	limit, ok := c.cardLimit(2 + n)
-	if !ok {
-		return
-	}
 	inputs, ok := c.viewScored(c.Args[2 : 2+n])
 	if !ok {
 		return
 	}
-	z := zcombination{op: zinter, inputs: inputs, aggregate: addScores, weights: make([]float64, n)}
+	limit, ok := c.cardLimit(2 + n)
+	if !ok {
+		return
+	}
+	z := zcombination{op: zinter, inputs: inputs, aggregate: addScores}
 	count := int64(0)
 	z.eachCommon(func([]byte, float64) bool {
 		count++

@@ -400,14 +400,19 @@ func (c *Ctx) intNamed(i int, name string) (int64, bool) {
 
 // popCount reads an optional "COUNT n" at the end of LMPOP and ZMPOP.
 func (c *Ctx) popCount(i int) (int64, bool) {
-	switch {
-	case i == len(c.Args):
+	if i == len(c.Args) {
 		return 1, true
-	case i+2 == len(c.Args) && equalFold(c.Args[i], "count"):
-		return c.intNamed(i+1, "count")
 	}
-	c.fail(errSyntax)
-	return 0, false
+	if i+1 == len(c.Args) || !equalFold(c.Args[i], "count") {
+		c.fail(errSyntax)
+		return 0, false
+	}
+	n, ok := c.intNamed(i+1, "count")
+	if ok && i+2 < len(c.Args) {
+		c.fail(errSyntax)
+		return 0, false
+	}
+	return n, ok
 }
 
 func zrandmember(c *Ctx) {
