@@ -118,7 +118,7 @@ func (s *Stream) Delete(id ID) bool {
 		return false
 	}
 	nd := s.nodes[i]
-	for e, ok := nd.first(); ok && e.id.Compare(id) <= 0; e, ok = nd.next(e) {
+	for e, ok := nd.first(); ok; e, ok = nd.next(e) {
 		if e.id != id || e.deleted() {
 			continue
 		}
@@ -145,16 +145,17 @@ func (s *Stream) nodeOf(id ID) int {
 func (s *Stream) All() iter.Seq2[ID, [][]byte] { return s.Range(ID{}, MaxID) }
 
 // Range yields the entries from start to end, both included, with names and
-// values in turn, oldest first.
+// values in turn, oldest first. Ids rise only among entries that are there: once
+// a stream was empty, LastID may be set back, below deleted entries of its node.
 func (s *Stream) Range(start, end ID) iter.Seq2[ID, [][]byte] {
 	return func(yield func(ID, [][]byte) bool) {
 		var d decoder
 		for _, nd := range s.nodes[max(s.nodeOf(start), 0):] {
 			for e, ok := nd.first(); ok; e, ok = nd.next(e) {
-				if e.id.Compare(end) > 0 {
-					return
+				if e.deleted() || e.id.Compare(start) < 0 {
+					continue
 				}
-				if !e.deleted() && e.id.Compare(start) >= 0 && !yield(e.id, d.fields(nd, e)) {
+				if e.id.Compare(end) > 0 || !yield(e.id, d.fields(nd, e)) {
 					return
 				}
 			}
@@ -168,10 +169,10 @@ func (s *Stream) RevRange(end, start ID) iter.Seq2[ID, [][]byte] {
 		var d decoder
 		for _, nd := range slices.Backward(s.nodes[:s.nodeOf(end)+1]) {
 			for e, ok := nd.last(); ok; e, ok = nd.prev(e) {
-				if e.id.Compare(start) < 0 {
-					return
+				if e.deleted() || e.id.Compare(end) > 0 {
+					continue
 				}
-				if !e.deleted() && e.id.Compare(end) <= 0 && !yield(e.id, d.fields(nd, e)) {
+				if e.id.Compare(start) < 0 || !yield(e.id, d.fields(nd, e)) {
 					return
 				}
 			}

@@ -130,6 +130,27 @@ func TestStream_RandomOperations_AgreeWithSlice(t *testing.T) {
 	}
 }
 
+func TestRange_LastIDWasSetBackBelowADeletedEntry_NewerEntriesAreFound(t *testing.T) {
+	s, row := New(), [][]byte{[]byte("name"), []byte("value")}
+	for _, id := range []ID{{Ms: 3}, {Ms: 100}} {
+		s.Add(id, row, DefaultLimits)
+	}
+	s.Delete(ID{Ms: 100})
+	s.TrimBefore(ID{Ms: 50}, TrimOptions{})
+	s.LastID = ID{Ms: 4} // XSETID of an empty stream
+	s.Add(ID{Ms: 7}, row, DefaultLimits)
+	var found []ID
+	for id := range s.Range(ID{Ms: 1}, ID{Ms: 8}) {
+		found = append(found, id)
+	}
+	for id := range s.RevRange(ID{Ms: 8}, ID{Ms: 1}) {
+		found = append(found, id)
+	}
+	if want := []ID{{Ms: 7}, {Ms: 7}}; !slices.Equal(found, want) || !s.Delete(ID{Ms: 7}) {
+		t.Errorf("there and back: %v, want %v; it must be there to be deleted too", found, want)
+	}
+}
+
 func TestTrim_CountsOfANodeChangeTheirSize_EntriesStayReadable(t *testing.T) {
 	s, model := New(), []modelEntry{}
 	for i := range uint64(400) {
