@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sort"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,12 +15,15 @@ import (
 	"limpet/server"
 )
 
+const replyTimeout = 10 * time.Second
+
 // client is a raw connection: what it gets back is bytes, not values.
 type client struct {
 	t    testing.TB
 	name string
 	conn net.Conn
 	r    *bufio.Reader
+	sent []byte // last, for the report
 }
 
 func dial(t testing.TB, name, addr string) *client {
@@ -35,26 +36,33 @@ func dial(t testing.TB, name, addr string) *client {
 	return &client{t: t, name: name, conn: conn, r: bufio.NewReader(conn)}
 }
 
+// addr is where the server listens.
+func (c *client) addr() string { return c.conn.RemoteAddr().String() }
+
 // do sends one request and gives back the bytes of its reply.
 func (c *client) do(args ...[]byte) []byte {
 	c.t.Helper()
-	return c.raw(resp.AppendCommand(nil, args...))
+	c.send(resp.AppendCommand(nil, args...))
+	return c.reply()
 }
 
-func (c *client) raw(request []byte) []byte {
+// send writes requests, or anything else.
+func (c *client) send(b []byte) {
 	c.t.Helper()
-	_ = c.conn.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := c.conn.Write(request); err != nil {
-		c.t.Fatalf("%s: send %q: %v", c.name, request, err)
+	c.sent = b
+	_ = c.conn.SetDeadline(time.Now().Add(replyTimeout))
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatalf("%s: send %.200q: %v", c.name, b, err)
 	}
-	return c.reply(request)
 }
 
-func (c *client) reply(request []byte) []byte {
+// reply reads the bytes of one reply.
+func (c *client) reply() []byte {
 	c.t.Helper()
 	var out bytes.Buffer
 	if err := copyReply(&out, c.r); err != nil {
-		c.t.Fatalf("%s: reply to %.200q: %v", c.name, request, err)
+
+		c.t.Fatalf("%s: after %.300q: %v; it had sent %q", c.name, c.sent, err, out.Bytes())
 	}
 	return out.Bytes()
 }
@@ -104,6 +112,20 @@ func startPair(t testing.TB) *pair {
 	return &pair{t: t, real: dial(t, "redis", redis.Addr()), ours: dial(t, "limpet", addr), dir: dir}
 }
 
+// again opens new connections to the same servers.
+func (p *pair) again(t testing.TB) *pair {
+	return &pair{t: t, real: dial(t, "redis", p.real.addr()), ours: dial(t, "limpet", p.ours.addr()), dir: p.dir}
+}
+
+// redial replaces the connections by new ones.
+func (p *pair) redial() {
+	for _, c := range []*client{p.real, p.ours} {
+		_ = c.conn.Close()
+		fresh := dial(c.t, c.name, c.addr())
+		c.conn, c.r = fresh.conn, fresh.r
+	}
+}
+
 // startLimpet serves a directory on loopback until the test ends.
 func startLimpet(t testing.TB, dir string, o *limpet.Options) (addr string) {
 	t.Helper()
@@ -146,33 +168,4 @@ func words(t testing.TB, line string) [][]byte {
 		t.Fatalf("unbalanced quotes: %s", line)
 	}
 	return args
-}
-
-// sameSet compares two aggregates without regard to order, one level deep.
-func sameSet(a, b []byte) bool {
-	va, _, errA := resp.Decode(a)
-	vb, _, errB := resp.Decode(b)
-	if errA != nil || errB != nil || va.Kind != vb.Kind || len(va.Elems) != len(vb.Elems) {
-		return false
-	}
-	sorted := func(v resp.Value) string {
-		var all []string
-		for _, e := range flatten(v) {
-			all = append(all, fmt.Sprintf("%c%q", e.Kind, e.Text()))
-		}
-		sort.Strings(all)
-		return strings.Join(all, " ")
-	}
-	return sorted(va) == sorted(vb)
-}
-
-func flatten(v resp.Value) []resp.Value {
-	if v.Elems == nil {
-		return []resp.Value{v}
-	}
-	var all []resp.Value
-	for _, e := range v.Elems {
-		all = append(all, flatten(e)...)
-	}
-	return all
 }

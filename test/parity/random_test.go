@@ -1,0 +1,437 @@
+package parity
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"limpet/resp"
+)
+
+const (
+	roundLength  = 400
+	batchLength  = 64
+	shortTime    = 700 * time.Millisecond // for each family
+	tortureTime  = time.Minute
+	minimiseTime = 5 * time.Second
+)
+
+// Requests made at random get the same replies from both servers, and leave the
+// same keys, values and deadlines behind.
+func TestRandom_RepliesAndKeyspacesAreTheRealOnes(t *testing.T) {
+	seed, given := uint64(time.Now().UnixNano()), false
+	if text := os.Getenv("LIMPET_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal("LIMPET_SEED: ", err)
+		}
+		given = true
+	}
+	budget := shortTime
+	if os.Getenv("LIMPET_TORTURE") != "" {
+		budget = tortureTime
+	}
+	p := startPair(t)
+	names := append(slices.Sorted(maps.Keys(families)), "mixed", "transactions")
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			r := &round{conns: [2]*pair{p.again(t), p.again(t)}}
+			requests := 0
+			for end := time.Now().Add(budget); ; seed++ {
+				script := generate(name, seed)
+				requests += len(script)
+				if err := r.run(script); err != nil {
+					t.Fatalf("LIMPET_SEED=%d: %v\nthe shortest script found that shows a difference:\n%s",
+						seed, err, r.minimise(script, err))
+				}
+				if given || time.Now().After(end) {
+					break
+				}
+			}
+			t.Logf("%d requests, last seed %d", requests, seed)
+		})
+	}
+}
+
+// request is one step of a script.
+type request struct {
+	conn  int // 0 or 1
+	args  [][]byte
+	mark  byte
+	parts []byte // EXEC: the marks of what was queued
+}
+
+func (r request) String() string {
+	var b strings.Builder
+	if r.conn == 1 {
+		b.WriteString("[2] ")
+	}
+	if r.mark != 0 {
+		b.WriteByte(r.mark)
+		b.WriteByte(' ')
+	}
+	for i, a := range r.args {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.Quote(string(a)))
+	}
+	return b.String()
+}
+
+// difference is a request and how the two replies to it differ.
+type difference struct {
+	request
+	error
+}
+
+func (d difference) Error() string { return d.request.String() + d.error.Error() }
+
+// generate makes the script of a round.
+func generate(family string, seed uint64) (script []request) {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), start: time.Now()}
+	if g.IntN(2) == 0 {
+		for conn := range 2 {
+			script = append(script, request{conn: conn, args: [][]byte{[]byte("HELLO"), []byte("3")}, mark: '!'})
+		}
+	}
+	for len(script) < roundLength {
+		switch {
+		case family == "transactions" && g.IntN(3) == 0:
+			script = g.transaction(script)
+		case family == "transactions" || family == "mixed":
+			script = append(script, g.request(g.family()))
+		case g.IntN(12) == 0:
+			script = append(script, g.request(g.family()))
+		default:
+			script = append(script, g.request(family))
+		}
+	}
+	return script
+}
+
+func (g *generator) family() string {
+	names := slices.Sorted(maps.Keys(families))
+	return names[g.IntN(len(names))]
+}
+
+func (g *generator) request(family string) request {
+	templates := families[family]
+	t := templates[g.IntN(len(templates))]
+	r := request{args: g.fill(t), mark: t.mark}
+	if r.mark == 'w' && len(r.args) != 3 {
+		r.mark = 0
+	}
+	return r
+}
+
+// plain is a request of any family that one reply is enough to judge.
+func (g *generator) plain() request {
+	for {
+		if r := g.request(g.family()); strings.IndexByte("sorw", r.mark) < 0 || r.mark == 0 {
+			return r
+		}
+	}
+}
+
+// transaction adds a MULTI block, watched perhaps and perhaps disturbed by the
+// other connection.
+func (g *generator) transaction(script []request) []request {
+	one := func(conn int, words ...string) {
+		args := make([][]byte, len(words))
+		for i, w := range words {
+			args[i] = []byte(w)
+		}
+		script = append(script, request{conn: conn, args: args})
+	}
+	conn := g.IntN(2)
+	disturb := func() {
+		if g.IntN(3) == 0 {
+			r := g.plain()
+			r.conn = g.IntN(2)
+			script = append(script, r)
+		}
+	}
+	if g.IntN(2) == 0 {
+		one(conn, "WATCH", string(g.place("k")), string(g.place("k")))
+		if g.IntN(8) == 0 {
+			one(conn, "UNWATCH")
+		}
+		disturb()
+	}
+	one(conn, "MULTI")
+	var parts []byte
+	for range g.IntN(5) {
+		r := g.plain()
+		r.conn = conn
+		parts, r.mark = append(parts, r.mark), 0
+		script = append(script, r)
+		if g.IntN(3) == 0 {
+			other := g.plain()
+			other.conn = 1 - conn
+			script = append(script, other)
+		}
+	}
+	switch g.IntN(12) {
+	case 0:
+		one(conn, "DISCARD")
+	case 1:
+		one(conn, "MULTI")
+		one(conn, "EXEC")
+	case 2:
+		one(conn, "WATCH", "s1")
+		one(conn, "EXEC")
+	default:
+		one(conn, "EXEC")
+	}
+	script[len(script)-1].parts = parts
+	return script
+}
+
+// round runs scripts on two connections to each of two servers.
+type round struct{ conns [2]*pair }
+
+// run runs a script on empty servers and compares the replies and what is left.
+func (r *round) run(script []request) error {
+	r.conns[1].reset()
+	r.conns[0].reset()
+	for i := 0; i < len(script); {
+		n := batchAt(script[i:])
+		var err error
+		if n == 0 {
+			n, err = 1, r.special(script[i])
+		} else {
+			err = r.batch(script[i : i+n])
+		}
+		if err != nil {
+			return err
+		}
+		i += n
+	}
+	return r.compareKeyspaces()
+}
+
+// batchAt is how many of the requests can be sent at once, 0 when the first
+// takes more than that.
+func batchAt(script []request) (n int) {
+	for n < len(script) && n < batchLength && script[n].conn == script[0].conn &&
+		(script[n].mark == 0 || strings.IndexByte("sorw", script[n].mark) < 0) {
+		n++
+	}
+	return n
+}
+
+func (r *round) batch(script []request) error {
+	var out []byte
+	for _, q := range script {
+		out = resp.AppendCommand(out, q.args...)
+	}
+	p := r.conns[script[0].conn]
+	p.real.send(out)
+	p.ours.send(out)
+	for _, q := range script {
+		p.real.sent = resp.AppendCommand(nil, q.args...)
+		p.ours.sent = p.real.sent
+		real, ours := p.real.reply(), p.ours.reply()
+		err := check(q.mark, real, ours)
+		if err != nil && q.parts != nil {
+			err = checkExec(q.parts, real, ours)
+		}
+		if err != nil {
+			p.redial() // a reply cut short would take its end from the next
+			return difference{q, err}
+		}
+	}
+	return nil
+}
+
+// checkExec compares the replies of a MULTI block one by one.
+func checkExec(parts []byte, real, ours []byte) error {
+	headA, a := elements(real)
+	headB, b := elements(ours)
+	if !bytes.Equal(headA, headB) || len(a) != len(parts) || len(b) != len(parts) {
+		return check(0, real, ours)
+	}
+	for i, mark := range parts {
+		if err := check(mark, a[i], b[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// special runs a request whose reply is partly left to the server.
+//
+//	's'  SCAN and its kin: whole iterations find the same elements
+//	'r'  random picks: elements that are there, as many as the other server gives
+//	'o'  SPOP: the same, and they are gone; the key is then deleted on both
+//	'w'  PEXPIREAT key now: the key is gone a moment later
+func (r *round) special(q request) (err error) {
+	p := r.conns[q.conn]
+	switch q.mark {
+	case 's':
+		err = scanBoth(p, q.args)
+	case 'r', 'o':
+		err = pickBoth(p, q)
+	case 'w':
+		deadline := time.Now().Add(2 * time.Millisecond)
+		at := strconv.AppendInt(nil, deadline.UnixMilli(), 10)
+		err = check(0, p.real.do(q.args[0], q.args[1], at), p.ours.do(q.args[0], q.args[1], at))
+		for time.Now().Before(deadline.Add(time.Millisecond)) {
+			time.Sleep(time.Until(deadline.Add(time.Millisecond)))
+		}
+	}
+	if err != nil {
+		return difference{q, err}
+	}
+	return nil
+}
+
+func scanBoth(p *pair, args [][]byte) error {
+	at := 2 // of the cursor
+	if strings.EqualFold(string(args[0]), "scan") {
+		at = 1
+	}
+	if len(args) > at && string(args[at]) != "0" {
+		real, ours := p.both(args...)
+		if real[0] == '*' && ours[0] == '*' {
+			return nil // a cursor that neither server gave leads anywhere
+		}
+		return check(0, real, ours)
+	}
+	whole := func(c *client) (first []byte, found []string) {
+		args := slices.Clone(args)
+		first = c.do(args...)
+		for reply := first; ; reply = c.do(args...) {
+			v, _, err := resp.Decode(reply)
+			if err != nil || len(v.Elems) != 2 || len(args) <= at {
+				return first, found
+			}
+			found = append(found, texts(reply)[1:]...)
+			args[at] = []byte(v.Elems[0].Text())
+			if string(args[at]) == "0" {
+				slices.Sort(found)
+				return nil, slices.Compact(found)
+			}
+		}
+	}
+	realFirst, real := whole(p.real)
+	oursFirst, ours := whole(p.ours)
+	if err := check(0, realFirst, oursFirst); err != nil {
+		return err
+	}
+	if !slices.Equal(real, ours) {
+		return fmt.Errorf("\n  redis:  %q\n  limpet: %q", real, ours)
+	}
+	return nil
+}
+
+// pickBoth compares what random picks have in common: how many there are, and
+// that each is an element of the collection.
+func pickBoth(p *pair, q request) error {
+	var members []string
+	stride := 1
+	if len(q.args) > 1 {
+		for _, read := range [][]string{{"SMEMBERS"}, {"HGETALL"}, {"ZRANGE", "0", "-1", "WITHSCORES"}} {
+			args := [][]byte{[]byte(read[0]), q.args[1]}
+			for _, a := range read[1:] {
+				args = append(args, []byte(a))
+			}
+			if reply := p.ours.do(args...); reply[0] != '-' {
+				members = texts(reply)
+				if read[0] != "SMEMBERS" {
+					stride = 2
+				}
+				break
+			}
+		}
+	}
+	real, ours := p.real.do(q.args...), p.ours.do(q.args...)
+	withValues := len(q.args) == 4
+	err := check('?', real, ours)
+	if err == nil && real[0] == '-' {
+		err = check(0, real, ours)
+	}
+	if err != nil || real[0] == '-' {
+		return err
+	}
+	a, b := texts(real), texts(ours)
+	if len(a) != len(b) {
+		return check(0, real, ours)
+	}
+	known := map[string]bool{}
+	for i := 0; i < len(members); i += stride {
+		if withValues && stride == 2 {
+			known[members[i]+"\x00"+members[i+1]] = true
+		} else {
+			known[members[i]] = true
+		}
+	}
+	many := len(q.args) > 2 && q.args[2][0] != '-' // different ones are asked for
+	for _, picked := range [][]string{a, b} {
+		seen := map[string]bool{}
+		for i := 0; i < len(picked); i++ {
+			one := picked[i]
+			if withValues && stride == 2 {
+				i++
+				one += "\x00" + picked[i]
+			}
+			if real[0] != '_' && !bytes.HasPrefix(real, []byte("$-1")) && !known[one] || many && seen[one] {
+				return fmt.Errorf(": %q is not a member, or was picked twice%w", one, check(0, real, ours))
+			}
+			seen[one] = true
+		}
+	}
+	if q.mark == 'o' {
+		return popped(p, q.args[1], members, b)
+	}
+	return nil
+}
+
+// popped looks whether SPOP has taken what it says, and makes the servers equal
+// again.
+func popped(p *pair, key []byte, before, taken []string) error {
+	left := texts(p.ours.do([]byte("SMEMBERS"), key))
+	if len(taken) == 1 && len(before) == 0 { // null
+		taken = nil
+	}
+	if got := append(left, taken...); len(got) != len(before) {
+		return fmt.Errorf(": had %q, gave %q, has %q", before, taken, left)
+	}
+	del := []byte("DEL")
+	return check(0, p.real.do(del, key), p.ours.do(del, key))
+}
+
+// minimise leaves out of a failing script what is not needed for a difference
+// in the replies to the same command.
+func (r *round) minimise(script []request, why error) string {
+	end := time.Now().Add(minimiseTime)
+	for size := len(script) / 2; size > 0; size /= 2 {
+		for i := 0; i < len(script) && time.Now().Before(end); {
+			shorter := slices.Concat(script[:i], script[min(i+size, len(script)):])
+			if err := r.run(shorter); sameCommand(err, why) {
+				script, why = shorter, err
+			} else {
+				i += size
+			}
+		}
+	}
+	var b strings.Builder
+	for _, q := range script {
+		fmt.Fprintln(&b, "  ", q)
+	}
+	return b.String() + why.Error()
+}
+
+func sameCommand(a, b error) bool {
+	var x, y difference
+	return errors.As(a, &x) && errors.As(b, &y) && bytes.EqualFold(x.args[0], y.args[0])
+}
