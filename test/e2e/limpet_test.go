@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	}
 	_ = os.Chmod(dir, 0o755) // one test runs it as another user
 	binary = filepath.Join(dir, "limpet")
-	if out, err := exec.Command("go", "build", "-o", binary, "limpet/cmd/limpet").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "limpet/cmd/limpet").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		os.Exit(1)
 	}
