@@ -44,6 +44,19 @@ type Options struct {
 	Timestamps bool
 	// Password is requirepass; empty asks for none. [DB.Do] never needs it.
 	Password string
+	// AppendDirName, AppendFileName and DBFileName are the names of redis.conf for
+	// the log's directory, its files and the dump, all inside the store's directory;
+	// empty means appendonlydir, appendonly.aof and dump.rdb.
+	AppendDirName, AppendFileName, DBFileName string
+	// KeepOld keeps the files that a rewrite has replaced (aof-disable-auto-gc).
+	KeepOld bool
+	// MaxBulk is the longest string in bytes (proto-max-bulk-len); 0 means 512 MiB.
+	MaxBulk int
+	// Packing says how far collections are kept packed.
+	Packing Packing
+	// Renamed is rename-command: by a name in lower case the command that it means,
+	// "" for none.
+	Renamed map[string]string
 	// Databases is how many numbered databases there are; 0 means 16.
 	Databases int
 	// FS and Clock are for tests; nil means the machine's.
@@ -52,6 +65,17 @@ type Options struct {
 	// Logger is told what the store does by itself and what goes wrong; nil
 	// discards.
 	Logger *slog.Logger
+}
+
+// Packing is how large collections may grow before they leave their packed forms,
+// which take a fraction of the memory and more time: the settings of redis.conf.
+// Zero fields are its defaults, and -1 stands for its 0.
+type Packing struct {
+	HashEntries, HashValue int // hash-max-listpack-entries, -value in bytes
+	SetInts                int // set-max-intset-entries
+	ZSetEntries, ZSetValue int // zset-max-listpack-entries, -value in bytes
+	ListNode               int // list-max-listpack-size: -1 to -5 mean 4 to 64 KiB
+	StreamNode             int // stream-node-max-entries
 }
 
 // DB is an open store. Its methods may be called by many goroutines.
@@ -74,7 +98,13 @@ func Open(dir string, o *Options) (*DB, error) {
 		FS: o.FS, Clock: o.Clock, Logger: o.Logger, Fsync: o.Fsync,
 		RefuseTruncated: o.RefuseTruncated, Timestamps: o.Timestamps,
 		RewritePercentage: o.RewritePercentage, RewriteMinSize: o.RewriteMinSize,
-		Limits: command.Limits{Databases: o.Databases, Password: o.Password},
+		AppendDirName: o.AppendDirName, AppendFileName: o.AppendFileName, DBFileName: o.DBFileName, KeepOld: o.KeepOld,
+		Limits: command.Limits{
+			Databases: o.Databases, Password: o.Password, MaxBulk: o.MaxBulk, Renamed: o.Renamed,
+			HashEntries: o.Packing.HashEntries, HashValue: o.Packing.HashValue, SetInts: o.Packing.SetInts,
+			ZSetEntries: o.Packing.ZSetEntries, ZSetValue: o.Packing.ZSetValue,
+			ListNodeSize: o.Packing.ListNode, StreamNode: o.Packing.StreamNode,
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("limpet: open %s: %w", dir, err)
@@ -97,6 +127,21 @@ func (db *DB) RunID() string { return db.e.RunID() }
 
 // SetPort tells INFO which TCP port the store is served on.
 func (db *DB) SetPort(port int) { db.e.SetPort(port) }
+
+// SetConfigFile tells INFO where the store's configuration was read from.
+func (db *DB) SetConfigFile(path string) { db.e.SetConfigFile(path) }
+
+// SetMaxClients tells INFO how many connections are served at a time.
+func (db *DB) SetMaxClients(n int) { db.e.SetMaxClients(n) }
+
+// AsksPassword tells whether clients must give one.
+func (db *DB) AsksPassword() bool { return db.e.AsksPassword() }
+
+// Setting is a name of CONFIG for which whoever serves the store answers.
+type Setting = engine.Setting
+
+// Configure adds settings to CONFIG, in the place of those of the same name.
+func (db *DB) Configure(settings ...Setting) { db.e.Configure(settings...) }
 
 // Rejected counts a connection that a server turned away, for INFO.
 func (db *DB) Rejected() { db.e.Rejected() }
@@ -145,7 +190,7 @@ func (l *localSession) do(args []any) (resp.Value, error) {
 	if len(l.args) == 0 {
 		return resp.Value{}, fmt.Errorf("limpet: no command given")
 	}
-	if cmd := command.Lookup(l.args[0]); cmd != nil && cmd.Stateful() {
+	if cmd := l.session.db.e.Names(l.args[0]); cmd != nil && cmd.Stateful() {
 		return resp.Value{}, fmt.Errorf("limpet: %s belongs to a connection: use a Session", cmd.Name)
 	}
 	l.batch.Reset()
@@ -154,6 +199,9 @@ func (l *localSession) do(args []any) (resp.Value, error) {
 	ticket := l.session.Exec(&l.batch, &l.out)
 	if err := l.session.Wait(ticket); err != nil {
 		return resp.Value{}, err
+	}
+	if len(l.out.Buf) == 0 && l.session.Closing() {
+		l.out.OK() // SHUTDOWN ends a connection without a reply
 	}
 	v, _, err := resp.Decode(l.out.Buf)
 	if err != nil {
