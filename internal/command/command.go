@@ -19,13 +19,13 @@ const (
 	SkipSlowlog
 	Fast
 	NoAuth
-	MayReplicate
 	NoMulti
 	MovableKeys
 	AllowBusy
 	NoAsyncLoading
 	NoMandatoryKeys
-	Dangerous // not printed as a flag: adds the category @dangerous
+	Dangerous  // not printed as a flag: adds the category @dangerous
+	Privileged // not printed as a flag: adds the categories @admin and @dangerous
 )
 
 // flagNames in the order in which COMMAND INFO prints them.
@@ -36,7 +36,7 @@ var flagNames = []struct {
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
 	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"},
 	{Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"},
-	{Fast, "fast"}, {NoAuth, "no_auth"}, {MayReplicate, "may_replicate"}, {NoMulti, "no_multi"},
+	{Fast, "fast"}, {NoAuth, "no_auth"}, {NoMulti, "no_multi"},
 	{MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"}, {NoAsyncLoading, "no_async_loading"},
 	{NoMandatoryKeys, "no_mandatory_keys"},
 }

@@ -6,12 +6,12 @@ import (
 )
 
 func init() {
-	eval := NoScript | Stale | SkipMonitor | MayReplicate | MovableKeys | NoMandatoryKeys
+	eval := NoScript | Stale | SkipMonitor | MovableKeys | NoMandatoryKeys
 	register("scripting",
 		&Command{Name: "eval", Arity: -3, Flags: eval, Since: "2.6.0", Doc: "Runs a Lua script.", Handler: func(c *Ctx) { evalText(c, false) }},
-		&Command{Name: "eval_ro", Arity: -3, Flags: eval&^MayReplicate | ReadOnly, Since: "7.0.0", Doc: "Runs a Lua script that does not write.", Handler: func(c *Ctx) { evalText(c, true) }},
+		&Command{Name: "eval_ro", Arity: -3, Flags: eval | ReadOnly, Since: "7.0.0", Doc: "Runs a Lua script that does not write.", Handler: func(c *Ctx) { evalText(c, true) }},
 		&Command{Name: "evalsha", Arity: -3, Flags: eval, Since: "2.6.0", Doc: "Runs a loaded Lua script.", Handler: func(c *Ctx) { evalSHA(c, false) }},
-		&Command{Name: "evalsha_ro", Arity: -3, Flags: eval&^MayReplicate | ReadOnly, Since: "7.0.0", Doc: "Runs a loaded Lua script that does not write.", Handler: func(c *Ctx) { evalSHA(c, true) }},
+		&Command{Name: "evalsha_ro", Arity: -3, Flags: eval | ReadOnly, Since: "7.0.0", Doc: "Runs a loaded Lua script that does not write.", Handler: func(c *Ctx) { evalSHA(c, true) }},
 		&Command{Name: "script", Arity: -2, Since: "2.6.0", Doc: "Commands about scripts.", Handler: missingSub, Subs: []*Command{
 			{Name: "script|load", Arity: 3, Flags: NoScript | Stale, Since: "2.6.0", Doc: "Loads a script and gives its SHA1.", Handler: scriptLoad},
 			{Name: "script|exists", Arity: -3, Flags: NoScript, Since: "2.6.0", Doc: "Tells which scripts are loaded.", Handler: scriptExists},

@@ -2,9 +2,11 @@ package command
 
 import (
 	"iter"
+	"slices"
 	"sort"
 	"strings"
 
+	"limpet/internal/glob"
 	"limpet/internal/zset"
 )
 
@@ -37,7 +39,7 @@ func init() {
 		&Command{Name: "bgrewriteaof", Arity: 1, Flags: NoScript | Admin | NoAsyncLoading, Since: "1.0.0", Doc: "Starts to rewrite the log.", Handler: rewrite},
 		&Command{Name: "save", Arity: 1, Flags: NoScript | Admin | NoAsyncLoading | NoMulti, Since: "1.0.0", Doc: "Writes dump.rdb and waits for it.", Handler: save},
 		&Command{Name: "bgsave", Arity: -1, Flags: NoScript | Admin | NoAsyncLoading, Since: "1.0.0", Doc: "Starts to write dump.rdb.", Handler: bgsave},
-		&Command{Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast | Admin | Dangerous, Since: "1.0.0", Doc: "Gives the Unix time of the last good save.", Handler: lastsave},
+		&Command{Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast | Privileged, Since: "1.0.0", Doc: "Gives the Unix time of the last good save.", Handler: lastsave},
 		&Command{Name: "shutdown", Arity: -1, Flags: NoScript | Admin | Loading | Stale | NoMulti | AllowBusy, Since: "1.0.0", Doc: "Syncs everything and ends the server.", Handler: shutdown},
 		&Command{Name: "debug", Arity: -2, Flags: NoScript | Admin | Loading | Stale, Since: "1.0.0", Doc: "DEBUG SLEEP holds the server up for some seconds.", Handler: debug},
 		&Command{Name: "config", Arity: -2, Since: "2.0.0", Doc: "Commands about settings.", Handler: missingSub, Subs: []*Command{
@@ -172,6 +174,14 @@ func sortedCommands() []*Command {
 	return all
 }
 
+// withSubs are all commands by name, each followed by its subcommands.
+func withSubs() (all []*Command) {
+	for _, cmd := range sortedCommands() {
+		all = append(append(all, cmd), cmd.Subs...)
+	}
+	return all
+}
+
 func commandAll(c *Ctx) {
 	all := sortedCommands()
 	c.W.Array(len(all))
@@ -182,15 +192,36 @@ func commandAll(c *Ctx) {
 
 func commandCount(c *Ctx) { c.W.Int(int64(len(table))) }
 
+// commandList is COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN what].
 func commandList(c *Ctx) {
+	wanted := func(*Command) bool { return true }
 	if len(c.Args) > 2 {
-		c.fail(errSyntax)
-		return
+		if len(c.Args) != 5 || !equalFold(c.Args[2], "filterby") {
+			c.fail(errSyntax)
+			return
+		}
+		what := string(c.Args[4])
+		switch {
+		case equalFold(c.Args[3], "module"):
+			wanted = func(*Command) bool { return false }
+		case equalFold(c.Args[3], "aclcat"):
+			wanted = func(cmd *Command) bool { return slices.Contains(cmd.categories(), "@"+strings.ToLower(what)) }
+		case equalFold(c.Args[3], "pattern"):
+			wanted = func(cmd *Command) bool { return glob.MatchFold(what, cmd.Name) }
+		default:
+			c.fail(errSyntax)
+			return
+		}
 	}
-	all := sortedCommands()
-	c.W.Array(len(all))
-	for _, cmd := range all {
-		c.W.BulkString(cmd.Name)
+	var names []string
+	for _, cmd := range withSubs() {
+		if wanted(cmd) {
+			names = append(names, cmd.Name)
+		}
+	}
+	c.W.Array(len(names))
+	for _, name := range names {
+		c.W.BulkString(name)
 	}
 }
 
@@ -215,7 +246,7 @@ func commandInfo(c *Ctx) {
 		if cmd := named(word); cmd != nil {
 			c.writeCommand(cmd)
 		} else {
-			c.W.NullArray()
+			c.W.Null()
 		}
 	}
 }
@@ -311,9 +342,9 @@ func (c *Command) categories() []string {
 		case "@read":
 			return c.Is(ReadOnly) && c.Group != "scripting"
 		case "@admin":
-			return c.Is(Admin)
+			return c.Is(Admin) || c.Is(Privileged)
 		case "@dangerous":
-			return c.Is(Admin) || c.Is(Dangerous)
+			return c.Is(Admin) || c.Is(Privileged) || c.Is(Dangerous)
 		case "@fast":
 			return c.Is(Fast)
 		case "@slow":
@@ -325,7 +356,7 @@ func (c *Command) categories() []string {
 		case "@connection":
 			return group == name && !container || c.Name == "command" || strings.HasPrefix(c.Name, "command|")
 		}
-		return group == name
+		return group == name && !container
 	}
 	var names []string
 	for _, name := range []string{"@keyspace", "@read", "@write", "@set", "@sortedset", "@list", "@hash", "@string",

@@ -114,11 +114,9 @@ func (u *Unit) Forget(s *Session) { u.watchers.drop(s) }
 // Calls yields how often each command that was called has been called, by name.
 func (u *Unit) Calls() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
-		for _, cmd := range sortedCommands() {
-			for _, one := range append([]*Command{cmd}, cmd.Subs...) {
-				if n := u.calls[one.id]; n > 0 && !yield(one.Name, n) {
-					return
-				}
+		for _, cmd := range withSubs() {
+			if n := u.calls[cmd.id]; n > 0 && !yield(cmd.Name, n) {
+				return
 			}
 		}
 	}
