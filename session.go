@@ -36,6 +36,10 @@ func (s *Session) Exec(b *Batch, out *resp.Writer) Ticket { return s.db.e.Exec(s
 // shown in their place.
 func (s *Session) Wait(t Ticket) error { return s.db.e.Wait(t) }
 
+// Settled is Wait for who cannot wait: it tells whether Wait would return at
+// once, and with what; see [DB.OnProgress].
+func (s *Session) Settled(t Ticket) (bool, error) { return s.db.e.Settled(t) }
+
 // Closing tells that the client asked to be disconnected once the replies are
 // sent.
 func (s *Session) Closing() bool { return s.s.Closing }
@@ -45,3 +49,27 @@ func (s *Session) Authenticated() bool { return s.s.Authed }
 
 // Close ends the session.
 func (s *Session) Close() { s.db.e.EndSession(s.s) }
+
+// Run is one session's part of [DB.ExecAll].
+type Run struct {
+	Session *Session
+	Batch   *Batch
+	Out     *resp.Writer
+	Ticket  Ticket // the answer
+}
+
+// ExecAll is [Session.Exec] for the batches of many sessions at once, one after
+// another, with nothing of anybody else in between. It is cheaper than one call
+// for each.
+func (db *DB) ExecAll(runs []Run) {
+	db.e.Enter()
+	defer db.e.Leave()
+	for i := range runs {
+		r := &runs[i]
+		r.Ticket = db.e.ExecEntered(r.Session.s, r.Batch, r.Out)
+	}
+}
+
+// OnProgress has f called whenever tickets may have become settled, until cancel
+// is called. f must return at once and must not call the store.
+func (db *DB) OnProgress(f func()) (cancel func()) { return db.e.OnProgress(f) }

@@ -29,10 +29,15 @@ type conn struct {
 }
 
 func newConn(s *Server, c net.Conn) *conn {
+	tuneTCP(c)
+	return &conn{server: s, net: c, session: s.db.Session(c.RemoteAddr().String(), c.LocalAddr().String())}
+}
+
+// tuneTCP sets what redis.conf's defaults set.
+func tuneTCP(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlivePeriod(5 * time.Minute) // tcp-keepalive 300
 	}
-	return &conn{server: s, net: c, session: s.db.Session(c.RemoteAddr().String(), c.LocalAddr().String())}
 }
 
 // serve runs until either side ends the connection.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -32,7 +34,10 @@ type Server struct {
 	mu        sync.Mutex // guards what follows
 	closed    bool
 	listeners map[net.Listener]struct{}
-	conns     map[net.Conn]struct{}
+	conns     map[net.Conn]struct{} // those with a goroutine
+	inLoops   int                   // those without
+	loops     []*loop               // started with the first connection that can have one
+	turn      int                   // whose turn it is to get a connection
 	serving   sync.WaitGroup
 }
 
@@ -103,7 +108,7 @@ func (s *Server) start(c net.Conn) bool {
 	case s.closed:
 		_ = c.Close()
 		return false
-	case len(s.conns) >= s.options.MaxClients:
+	case len(s.conns)+s.inLoops >= s.options.MaxClients:
 		s.db.Rejected()
 		s.serving.Go(func() {
 			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
@@ -111,6 +116,10 @@ func (s *Server) start(c net.Conn) bool {
 			_ = c.Close()
 		})
 		return false
+	}
+	if l := s.pickLoop(c); l != nil && l.adopt(c) {
+		s.inLoops++
+		return true
 	}
 	s.conns[c] = struct{}{}
 	s.serving.Go(func() {
@@ -120,6 +129,50 @@ func (s *Server) start(c net.Conn) bool {
 		s.mu.Unlock()
 	})
 	return true
+}
+
+// pickLoop chooses the loop for a connection, nil when it gets a goroutine: that
+// is what TLS, connections in memory and other systems than Linux have. s.mu is
+// held.
+func (s *Server) pickLoop(c net.Conn) *loop {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return nil
+	}
+	if goroutinesOnly {
+		return nil
+	}
+	if s.loops == nil {
+		for range loopCount() {
+			l, err := startLoop(s)
+			if err != nil {
+				break
+			}
+			s.loops = append(s.loops, l)
+		}
+	}
+	if len(s.loops) == 0 {
+		return nil
+	}
+	s.turn++
+	return s.loops[s.turn%len(s.loops)]
+}
+
+// goroutinesOnly gives each connection a goroutine even where there are loops: to
+// measure and to test the one beside the other.
+var goroutinesOnly = os.Getenv("LIMPET_SERVER") == "goroutines"
+
+// loopCount leaves half of the processors to the log, the collector and whoever
+// else is there. Commands run one after another anyway; more loops only read and
+// write more sockets at a time.
+func loopCount() int { return min(max(1, runtime.GOMAXPROCS(0)/2), 8) }
+
+// left counts out a connection of a loop.
+func (s *Server) left() {
+	s.mu.Lock()
+	s.inLoops--
+	s.mu.Unlock()
 }
 
 func (s *Server) isClosed() bool {
@@ -139,6 +192,10 @@ func (s *Server) Close() error {
 	for c := range s.conns {
 		_ = c.Close()
 	}
+	for _, l := range s.loops {
+		l.stop()
+	}
+	s.loops = nil
 	s.mu.Unlock()
 	s.serving.Wait()
 	return nil

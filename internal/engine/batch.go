@@ -37,10 +37,27 @@ type Ticket uint64
 // A session that asked to be closed (QUIT) runs nothing more; its remaining
 // requests get no reply.
 func (e *Engine) Exec(s *command.Session, b *Batch, out *resp.Writer) Ticket {
+	e.Enter()
+	defer e.Leave()
+	return e.ExecEntered(s, b, out)
+}
+
+// Enter and Leave frame any number of ExecEntered, which then share one lock and
+// one hand-over to the log. Nobody else runs anything in between.
+func (e *Engine) Enter() {
 	e.log.throttle()
 	e.dumping.throttle()
 	e.mu.Lock()
-	defer e.mu.Unlock()
+}
+
+// Leave ends what Enter began.
+func (e *Engine) Leave() {
+	e.flushRecords()
+	e.mu.Unlock()
+}
+
+// ExecEntered is Exec between Enter and Leave.
+func (e *Engine) ExecEntered(s *command.Session, b *Batch, out *resp.Writer) Ticket {
 	var ticket uint64
 	begin := 0
 	for _, end := range b.ends {
@@ -50,7 +67,6 @@ func (e *Engine) Exec(s *command.Session, b *Batch, out *resp.Writer) Ticket {
 		ticket = max(ticket, e.runOne(s, b.args[begin:end], out))
 		begin = end
 	}
-	e.flushRecords()
 	return Ticket(ticket)
 }
 
@@ -95,9 +111,22 @@ func (e *Engine) flushRecords() {
 // always when the log is synced up to it, else at once. An error is a
 // [resp.ServerError]: what the replies tell may be lost, and the error is to be
 // sent in their place.
-func (e *Engine) Wait(t Ticket) error {
-	if err := e.log.wait(uint64(t)); err != nil {
-		return resp.ServerError(misconf(err))
+func (e *Engine) Wait(t Ticket) error { return wireError(e.log.wait(uint64(t))) }
+
+// Settled is Wait for who cannot wait: it tells whether Wait would return at
+// once, and with what.
+func (e *Engine) Settled(t Ticket) (bool, error) {
+	settled, err := e.log.settled(uint64(t))
+	return settled, wireError(err)
+}
+
+// OnProgress has f called whenever tickets may have become settled, until cancel
+// is called. f is called with a lock held: it must not block, nor call back.
+func (e *Engine) OnProgress(f func()) (cancel func()) { return e.log.onProgress(f) }
+
+func wireError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return resp.ServerError(misconf(err))
 }

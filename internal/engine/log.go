@@ -63,8 +63,13 @@ type commitLog struct {
 	stopping bool
 	taken    int // bytes that the goroutine is writing
 
+	listeners map[int]func() // told of progress
+	nextID    int
+
 	lastSync time.Time
 	delayed  int64 // syncs that took longer than a second
+
+	durable atomic.Uint64 // synced, for who does not hold mu
 
 	file logFile      // the goroutine's, from run on
 	size atomic.Int64 // bytes in file
@@ -80,7 +85,7 @@ type rotation struct {
 }
 
 func newCommitLog(file logFile, policy Policy, c clock.Clock, logger *slog.Logger) *commitLog {
-	l := &commitLog{clock: c, logger: logger, file: file, lastSync: c.Now(), done: make(chan struct{})}
+	l := &commitLog{clock: c, logger: logger, file: file, lastSync: c.Now(), done: make(chan struct{}), listeners: map[int]func(){}}
 	l.policy.Store(int32(policy))
 	l.size.Store(file.Size())
 	l.wake, l.progress = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
@@ -119,21 +124,63 @@ var errClosed = errors.New("the store is closed")
 // meanwhile. It fails when the record that the reply depends on has not been
 // synced and will not be by this file: the error says why the file is broken.
 func (l *commitLog) wait(seq uint64) error {
-	if !l.always() {
+	if l.durable.Load() >= seq || !l.always() {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.synced < seq && l.always() {
-		switch {
-		case l.broken != nil:
-			return l.broken
-		case l.file == nil:
-			return errClosed
+	for {
+		if settled, err := l.settledLocked(seq); settled {
+			return err
 		}
 		l.progress.Wait()
 	}
-	return nil
+}
+
+// settled tells whether wait would return at once, and with what.
+func (l *commitLog) settled(seq uint64) (bool, error) {
+	if l.durable.Load() >= seq || !l.always() {
+		return true, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.settledLocked(seq)
+}
+
+func (l *commitLog) settledLocked(seq uint64) (bool, error) {
+	switch {
+	case l.synced >= seq || !l.always():
+		return true, nil
+	case l.broken != nil:
+		return true, l.broken
+	case l.file == nil:
+		return true, errClosed
+	}
+	return false, nil
+}
+
+// onProgress has f called, with l.mu held, whenever something that is waited for
+// may have happened.
+func (l *commitLog) onProgress(f func()) (cancel func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := l.nextID
+	l.nextID++
+	l.listeners[id] = f
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.listeners, id)
+	}
+}
+
+// announce tells all who wait that something has happened. l.mu is held.
+func (l *commitLog) announce() {
+	l.durable.Store(l.synced)
+	l.progress.Broadcast()
+	for _, f := range l.listeners {
+		f()
+	}
 }
 
 func (l *commitLog) always() bool { return Policy(l.policy.Load()) == Always }
@@ -168,7 +215,7 @@ func (l *commitLog) replace(file logFile) {
 	l.written, l.synced = l.appended, l.appended
 	l.size.Store(file.Size())
 	l.failed.Store(nil)
-	l.progress.Broadcast()
+	l.announce()
 	l.wake.Signal()
 	l.mu.Unlock()
 }
@@ -187,7 +234,7 @@ func (l *commitLog) setPolicy(p Policy) {
 	l.mu.Lock()
 	l.syncDue = true
 	l.wake.Signal()
-	l.progress.Broadcast()
+	l.announce()
 	l.mu.Unlock()
 }
 
@@ -220,7 +267,7 @@ func (l *commitLog) close() error {
 	l.mu.Lock()
 	l.stopping = true
 	l.wake.Signal()
-	l.progress.Broadcast()
+	l.announce()
 	l.mu.Unlock()
 	<-l.done
 	l.mu.Lock()
@@ -230,7 +277,7 @@ func (l *commitLog) close() error {
 		err = closeErr
 	}
 	l.file = nil
-	l.progress.Broadcast()
+	l.announce()
 	return err
 }
 
@@ -337,7 +384,7 @@ func (l *commitLog) do(j job) {
 		}
 	}
 	l.size.Store(l.file.Size())
-	l.progress.Broadcast()
+	l.announce()
 	l.mu.Unlock()
 
 	if j.cut != nil {
@@ -363,7 +410,7 @@ func (l *commitLog) turn(r *rotation, err error) {
 		l.size.Store(file.Size())
 	case fatal != nil:
 		l.fail(fatal)
-		l.progress.Broadcast()
+		l.announce()
 	}
 	l.cut = nil
 	l.mu.Unlock()
