@@ -12,7 +12,7 @@ import (
 func (u *Unit) Process(s *Session, args [][]byte, out *resp.Writer) {
 	out.Proto = s.Proto
 	s.LastSeen = u.now
-	cmd := Lookup(args[0])
+	cmd := u.lookup(args)
 	if cmd == nil {
 		u.refuse(s, nil, out, errUnknown(args))
 		return
@@ -42,6 +42,25 @@ func (u *Unit) Process(s *Session, args [][]byte, out *resp.Writer) {
 	}
 	u.call(s, cmd, args, out)
 }
+
+// lookup finds the command that a request names. If rename-command has given the
+// command that name, its own takes the place in args, so that the log and
+// transactions have it.
+func (u *Unit) lookup(args [][]byte) *Command {
+	if len(u.Limits.Renamed) > 0 {
+		name, renamed := u.Limits.Renamed[strings.ToLower(string(args[0]))]
+		switch {
+		case renamed && name == "":
+			return nil
+		case renamed:
+			args[0] = []byte(name)
+		}
+	}
+	return Lookup(args[0])
+}
+
+// Names tells which command clients mean by a name, nil when none.
+func (u *Unit) Names(name []byte) *Command { return u.lookup([][]byte{name}) }
 
 // resolve goes from a container to its subcommand and checks the arity. text is
 // the error, "" when all is well.
@@ -87,6 +106,9 @@ func (u *Unit) call(s *Session, cmd *Command, args [][]byte, out *resp.Writer) {
 // arguments is an error: the log holds only what some server once accepted.
 func (u *Unit) Replay(s *Session, args [][]byte, out *resp.Writer) error {
 	cmd := Lookup(args[0])
+	if cmd == nil {
+		cmd = u.lookup(args) // redis-server logs the names that clients have typed
+	}
 	if cmd == nil {
 		return UnknownCommandError{Name: string(clip(args[0], 128))}
 	}

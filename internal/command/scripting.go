@@ -88,7 +88,7 @@ func (u *Unit) callFromScript(args [][]byte, proto int) []byte {
 	run.out.Reset()
 	run.out.Proto = proto
 	run.session.Proto = proto
-	cmd := Lookup(args[0])
+	cmd := u.lookup(args)
 	if cmd == nil {
 		run.out.Error(lua.ErrUnknownCommand)
 		return run.out.Buf

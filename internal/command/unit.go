@@ -59,6 +59,10 @@ type Limits struct {
 	ZSetValue    int // zset-max-listpack-value, bytes
 	ListNodeSize int // list-max-listpack-size: -1 to -5 mean 4 to 64 KiB, positive is entries
 	StreamNode   int // stream-node-max-entries
+
+	// Renamed is rename-command: by a name in lower case the command that it means,
+	// "" for none. Names that are not in it mean what they always do.
+	Renamed map[string]string
 }
 
 // DefaultLimits are redis.conf's.

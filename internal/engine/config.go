@@ -26,7 +26,7 @@ func yesNo(v bool) string {
 
 func fixed(value string) func(*Engine) string { return func(*Engine) string { return value } }
 
-// settings are those that exist here, by name.
+// settings are those that the engine has by itself, by name.
 var settings = []setting{
 	{name: "aof-disable-auto-gc", get: func(e *Engine) string { return yesNo(e.options.KeepOld) },
 		set: setKeepOld},
@@ -73,6 +73,34 @@ var settings = []setting{
 		set: intSetting(0, func(e *Engine) *int { return &e.unit.Limits.ZSetEntries })},
 	{name: "zset-max-listpack-value", get: func(e *Engine) string { return strconv.Itoa(e.unit.Limits.ZSetValue) },
 		set: intSetting(0, func(e *Engine) *int { return &e.unit.Limits.ZSetValue })},
+}
+
+// Setting is a name of CONFIG for which whoever serves the store answers. Set is
+// nil for what cannot be changed at run time; it answers why a value is refused,
+// and changes nothing then. Both are called with the engine's lock held: they
+// must not call the store.
+type Setting struct {
+	Name string
+	Get  func() string
+	Set  func(value string) error
+}
+
+// Configure adds settings, in the place of those of the same name.
+func (e *Engine) Configure(added ...Setting) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range added {
+		s := setting{name: a.Name, get: func(*Engine) string { return a.Get() }}
+		if a.Set != nil {
+			s.set = func(_ *Engine, v string) error { return a.Set(v) }
+		}
+		i, found := slices.BinarySearchFunc(e.settings, a.Name, func(s setting, name string) int { return strings.Compare(s.name, name) })
+		if found {
+			e.settings[i] = s
+		} else {
+			e.settings = slices.Insert(e.settings, i, s)
+		}
+	}
 }
 
 func boolSetting(field func(*Engine) *bool) func(*Engine, string) error {
@@ -148,17 +176,17 @@ func parseMemory(s string) (int64, error) {
 	return 0, fmt.Errorf("argument must be a memory value")
 }
 
-func findSetting(name string) *setting {
-	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+func (e *Engine) findSetting(name string) *setting {
+	i := slices.IndexFunc(e.settings, func(s setting) bool { return s.name == name })
 	if i < 0 {
 		return nil
 	}
-	return &settings[i]
+	return &e.settings[i]
 }
 
 // ConfigGet is CONFIG GET. e.mu is held.
 func (e *Engine) ConfigGet(patterns []string) (pairs []string) {
-	for _, s := range settings {
+	for _, s := range e.settings {
 		if slices.ContainsFunc(patterns, func(p string) bool { return glob.Match([]byte(p), []byte(s.name)) }) {
 			pairs = append(pairs, s.name, s.get(e))
 		}
@@ -170,7 +198,7 @@ func (e *Engine) ConfigGet(patterns []string) (pairs []string) {
 func (e *Engine) ConfigSet(pairs []string) (wireError string) {
 	var todo []*setting
 	for i := 0; i < len(pairs); i += 2 {
-		s := findSetting(strings.ToLower(pairs[i]))
+		s := e.findSetting(strings.ToLower(pairs[i]))
 		switch {
 		case s == nil:
 			return "ERR Unknown option or number of arguments for CONFIG SET - '" + pairs[i] + "'"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +58,9 @@ type Engine struct {
 	loaded      loadStats
 	functions   [][]byte // sources of function libraries found in the files
 
+	settings     []setting // CONFIG's, by name
 	port         int
+	configFile   string
 	maxClients   int
 	accepted     int64
 	rejected     int64
@@ -73,7 +76,7 @@ func newEngine(dir string, o Options) *Engine {
 		started: o.Clock.Now(), dumping: newSpoolGate(),
 		quit: make(chan struct{}), down: make(chan struct{}),
 		ks: keyspace.New(o.Limits.Databases), sessions: map[int64]*command.Session{}, nextID: 1, logDB: command.NoDB,
-		maxClients: 10000,
+		settings: slices.Clone(settings), maxClients: 10000,
 	}
 	e.unit = command.NewUnit(e.ks, e, o.Limits)
 	e.saves = newSaves(e.started, e.dumping)
@@ -127,6 +130,30 @@ func (e *Engine) SetPort(port int) {
 	defer e.mu.Unlock()
 	e.port = port
 }
+
+// SetConfigFile tells INFO where the configuration was read from.
+func (e *Engine) SetConfigFile(path string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.configFile = path
+}
+
+// SetMaxClients tells INFO how many connections are served at a time.
+func (e *Engine) SetMaxClients(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.maxClients = n
+}
+
+// AsksPassword tells whether clients must give one.
+func (e *Engine) AsksPassword() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unit.Limits.Password != ""
+}
+
+// Names tells which command clients mean by a name, nil when none.
+func (e *Engine) Names(name []byte) *command.Command { return e.unit.Names(name) }
 
 // Rejected counts a connection that was refused.
 func (e *Engine) Rejected() {

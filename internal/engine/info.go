@@ -86,7 +86,7 @@ func infoServer(e *Engine, b *strings.Builder) {
 	field(b, "uptime_in_days", int64(up.Hours()/24))
 	field(b, "hz", int(time.Second/cronPeriod))
 	field(b, "executable", executable())
-	field(b, "config_file", "")
+	field(b, "config_file", e.configFile)
 }
 
 func executable() string {

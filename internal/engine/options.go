@@ -30,7 +30,7 @@ type Options struct {
 	RewritePercentage int   // auto-aof-rewrite-percentage; 0 is 100, negative never
 	RewriteMinSize    int64 // auto-aof-rewrite-min-size, bytes; 0 is 64 MiB
 
-	Limits command.Limits // zero fields are redis.conf's
+	Limits command.Limits // zero fields are redis.conf's; where 0 has a meaning, it is written -1
 }
 
 func (o Options) withDefaults() Options {
@@ -60,6 +60,10 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Limits.ZSetValue, limits.ZSetValue)
 	setDefault(&o.Limits.ListNodeSize, limits.ListNodeSize)
 	setDefault(&o.Limits.StreamNode, limits.StreamNode)
+	for _, n := range []*int{&o.Limits.HashEntries, &o.Limits.HashValue, &o.Limits.SetInts,
+		&o.Limits.ZSetEntries, &o.Limits.ZSetValue, &o.Limits.StreamNode} {
+		*n = max(0, *n)
+	}
 	return o
 }
 
