@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +12,6 @@ import (
 
 	"limpet/clock"
 	"limpet/internal/command"
-	"limpet/internal/modeltest"
 	"limpet/resp"
 	"limpet/vfs"
 )
@@ -153,5 +151,3 @@ func wantWireError(t *testing.T, err error, text string) {
 		t.Fatalf("want the wire error %q, got %v", text, err)
 	}
 }
-
-func chance(t *testing.T) *rand.Rand { return modeltest.Rand(t) }
