@@ -52,8 +52,10 @@ type ServerError string
 
 func (e ServerError) Error() string { return string(e) }
 
-// maxDepth bounds the nesting of a decoded value.
-const maxDepth = 128
+const (
+	maxDepth  = 128 // of the nesting of a decoded value
+	elemsHint = 64  // elements made room for before they are seen
+)
 
 // Decode takes the first value from b and says how many bytes it took. Strings
 // are slices of b. It answers [ErrIncomplete] when b ends too early and a
@@ -80,13 +82,16 @@ func decode(b []byte, depth int) (v Value, n int, err error) {
 	case NullReply:
 		return v, n, nil
 	case BoolReply:
-		if len(line) == 1 && line[0] == 't' {
-			v.Int = 1
+		if string(line) != "t" && string(line) != "f" {
+			return v, 0, ProtocolError("Protocol error: invalid boolean")
 		}
+		v.Int = flag(line[0] == 't')
 		return v, n, nil
 	case DoubleReply:
-		v.Float, err = parseDouble(string(line))
-		return v, n, err
+		if v.Float, err = parseDouble(string(line)); err != nil {
+			return v, 0, err
+		}
+		return v, n, nil
 	}
 	count, ok := parseInt(line)
 	if !ok {
@@ -99,6 +104,9 @@ func decode(b []byte, depth int) (v Value, n int, err error) {
 	case BulkString, VerbatimText:
 		return decodeBulk(v, b, n, count)
 	case MapReply:
+		if count > math.MaxInt64/2 {
+			return v, 0, ProtocolError("Protocol error: invalid length or integer")
+		}
 		count *= 2
 	case ArrayReply, SetReply, PushReply:
 	default:
@@ -107,7 +115,7 @@ func decode(b []byte, depth int) (v Value, n int, err error) {
 	if count < 0 {
 		return Value{Kind: NullReply}, n, nil
 	}
-	v.Elems = make([]Value, 0, min(count, int64(len(b)-n)))
+	v.Elems = make([]Value, 0, min(count, elemsHint))
 	for range count {
 		e, m, err := decode(b[n:], depth+1)
 		if err != nil {
@@ -128,11 +136,21 @@ func decodeBulk(v Value, b []byte, n int, size int64) (Value, int, error) {
 	if int64(len(b)-n) < size+2 {
 		return v, 0, ErrIncomplete
 	}
+	if b[n+int(size)] != '\r' || b[n+int(size)+1] != '\n' {
+		return v, 0, ProtocolError("Protocol error: bad line ending")
+	}
 	v.Str = b[n : n+int(size)]
 	if v.Kind == VerbatimText && len(v.Str) >= 4 {
 		v.Str = v.Str[4:]
 	}
 	return v, n + int(size) + 2, nil
+}
+
+func flag(v bool) int64 {
+	if v {
+		return 1
+	}
+	return 0
 }
 
 func parseDouble(s string) (float64, error) {
