@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,6 +124,8 @@ func (d *Dir) SetKeepHistory(keep bool) {
 // publish makes m the manifest. Until it returns nil the old manifest counts,
 // except after an error that matches vfs.ErrUnsure: then either may be on disk,
 // and what is done next must be right for both. d.mu is held.
+//
+// A name in use is no history, whatever it was: Redis would unlink the file.
 func (d *Dir) publish(m *Manifest) error {
 	for _, e := range d.doubtful {
 		if !m.names(e.Name) {
@@ -130,6 +133,9 @@ func (d *Dir) publish(m *Manifest) error {
 			m.History = append(m.History, e)
 		}
 	}
+	m.History = slices.DeleteFunc(m.History, func(h Entry) bool {
+		return slices.ContainsFunc(m.Live(), func(e Entry) bool { return e.Name == h.Name })
+	})
 	text := m.Encode()
 	if len(text) == 0 {
 		text = []byte("# no files\n") // Redis refuses to start over an empty manifest
@@ -144,7 +150,7 @@ func (d *Dir) publish(m *Manifest) error {
 	}
 	if errors.Is(err, vfs.ErrUnsure) {
 		for _, e := range m.Live() {
-			if !d.manifest.names(e.Name) {
+			if !slices.Contains(d.manifest.Live(), e) {
 				d.doubtful = append(d.doubtful, e)
 			}
 		}
@@ -193,26 +199,28 @@ func (d *Dir) in(name string) string { return filepath.Join(d.path, name) }
 
 func (d *Dir) manifestName() string              { return d.file + ".manifest" }
 func (d *Dir) tempManifest() string              { return "temp-" + d.file + ".manifest" }
-func (d *Dir) tempBase(n int) string             { return fmt.Sprintf("temp-%s.%d.base", d.file, n) }
-func (d *Dir) baseName(s Seq) string             { return fmt.Sprintf("%s.%d%s", d.file, s, rdbBaseSuffix) }
+func (d *Dir) detachedIncr() string              { return "temp-" + d.file + ".incr" }
+func (d *Dir) tempBase(n int, x string) string   { return fmt.Sprintf("temp-%s.%d%s", d.file, n, x) }
+func (d *Dir) baseName(s Seq, x string) string   { return fmt.Sprintf("%s.%d%s", d.file, s, x) }
 func (d *Dir) incrName(s Seq) string             { return fmt.Sprintf("%s.%d%s", d.file, s, incrSuffix) }
 func (d *Dir) cutName(f string, ms int64) string { return fmt.Sprintf("%s.cut-%d", f, ms) }
 
 const (
-	rdbBaseSuffix = ".base.rdb"
-	aofBaseSuffix = ".base.aof"
-	incrSuffix    = ".incr.aof"
+	rdbBaseSuffix  = ".base.rdb"
+	aofBaseSuffix  = ".base.aof" // of a temporary base of commands, too
+	tempBaseSuffix = ".base"
+	incrSuffix     = ".incr.aof"
 )
 
 // isOwnTemp knows the temporary files of this package, and Redis's of the same
 // name and use.
 func (d *Dir) isOwnTemp(name string) bool {
-	if name == d.tempManifest() {
+	if name == d.tempManifest() || name == d.detachedIncr() {
 		return true
 	}
 	rest, ok := strings.CutPrefix(name, "temp-"+d.file+".")
-	number, isBase := strings.CutSuffix(rest, ".base")
-	return ok && isBase && isNumber(number)
+	number, suffix, _ := strings.Cut(rest, ".")
+	return ok && isNumber(number) && ("."+suffix == tempBaseSuffix || "."+suffix == aofBaseSuffix)
 }
 
 // incrSeq is the number in the name of an incr file.

@@ -8,6 +8,7 @@
 //	  appendonly.aof.3.incr.aof       i: the last one being appended to
 //	  appendonly.aof.1.base.rdb       h: history, waiting to be unlinked
 //	  appendonly.aof.3.incr.aof.cut-… what was torn off a file's end, kept for people
+//	  temp-appendonly.aof.incr        of a log that is being switched on; see attach.go
 //	  temp-appendonly.aof.…           unfinished; removed at the next start
 //
 // Three promises hold at every instant, a power cut included:

@@ -81,6 +81,15 @@ func (l ledger) rdb() []byte {
 	return append(binary.BigEndian.AppendUint32([]byte("REDIS"), uint32(len(body))), body...)
 }
 
+// commands is a base of commands that gives the ledger back.
+func (l ledger) commands() []byte {
+	b := AppendCommand(nil, "SELECT", "0")
+	for _, unit := range l {
+		b = AppendCommand(b, strings.Fields(unit)...)
+	}
+	return b
+}
+
 // unit is the n-th unit and its bytes; every third is a MULTI.
 func unit(n int) (name string, bytes []byte) {
 	if n%3 == 2 {
@@ -96,6 +105,7 @@ func unit(n int) (name string, bytes []byte) {
 type store struct {
 	fs      vfs.FS
 	o       Options
+	resp    bool // bases are commands
 	d       *Dir
 	w       *Writer
 	units   ledger // in effect
@@ -157,11 +167,15 @@ func (s *store) sync() error {
 }
 
 func (s *store) tempBase() (string, error) {
-	f, err := s.d.CreateTempBase()
+	create, bytes := s.d.CreateTempBase, s.units.rdb()
+	if s.resp {
+		create, bytes = s.d.CreateTempRESPBase, s.units.commands()
+	}
+	f, err := create()
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(s.units.rdb())
+	_, err = f.Write(bytes)
 	if err = errors.Join(err, f.Close()); err != nil {
 		_ = s.fs.Remove(f.Name())
 	}

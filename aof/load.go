@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"limpet/vfs"
@@ -27,11 +28,14 @@ type PlannedFile struct {
 	Size int64 // bytes
 }
 
-// Empty tells that no file holds a byte. Redis then starts with nothing even
-// where a dump.rdb lies beside; an owner should load that and call
-// [Dir.CreateWithBase]. A start that was cut off before its first base was in
-// place looks like this too.
-func (p *Plan) Empty() bool { return p.Bytes() == 0 }
+// Empty tells that no file holds a byte and none is a base. Redis then starts
+// with nothing even where a dump.rdb lies beside; an owner should load that and
+// call [Dir.CreateWithBase]. A start that was cut off before its first base was
+// in place looks like this too. A base of no commands is a log all the same: the
+// one that Redis writes of nothing.
+func (p *Plan) Empty() bool {
+	return p.Bytes() == 0 && !slices.ContainsFunc(p.Files, func(f PlannedFile) bool { return isRESPBase(f.Name) })
+}
 
 // Bytes is the size of all files together.
 func (p *Plan) Bytes() int64 {
@@ -223,7 +227,7 @@ func (d *Dir) removeTemps(p *Plan, listing map[string]int64) error {
 // and what a crash at the end of a rewrite leaves.
 func (d *Dir) findStrays(p *Plan, listing map[string]int64) error {
 	for _, name := range sortedNames(listing) {
-		if d.isData(name) && !d.manifest.names(name) || name == "temp-"+d.file+".incr" {
+		if d.isData(name) && !d.manifest.names(name) {
 			p.Strays = append(p.Strays, d.in(name))
 		}
 	}

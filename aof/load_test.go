@@ -161,10 +161,12 @@ func TestReplay_CutAtEveryByte_RestartedTwiceWithWritesBetween(t *testing.T) {
 }
 
 func TestLoad_OwnTemporaryFiles_AreRemovedAndOthersReported(t *testing.T) { // trap I
-	own := []string{sub + "temp-appendonly.aof.manifest", sub + "temp-appendonly.aof.17.base"}
+	own := []string{
+		sub + "temp-appendonly.aof.manifest", sub + "temp-appendonly.aof.incr",
+		sub + "temp-appendonly.aof.17.base", sub + "temp-appendonly.aof.18.base.aof",
+	}
 	others := []string{
-		"appendonlydir/appendonly.aof.2.base.rdb", "appendonlydir/temp-appendonly.aof.incr",
-		"temp-rewriteaof-4711.aof", "temp-rewriteaof-bg-4711.aof",
+		"appendonlydir/appendonly.aof.2.base.rdb", "temp-rewriteaof-4711.aof", "temp-rewriteaof-bg-4711.aof",
 	}
 	alone := []string{sub + "temp-other.aof.manifest", sub + "appendonly.aof.1.incr.aof.cut-1", sub + "other.aof.3.incr.aof", "dump.rdb"}
 	files := map[string]string{manifest: names1, base1: string(ledger{"x"}.rdb()), incr1: units(1)}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"strings"
 
 	"limpet/vfs"
 )
@@ -93,17 +94,23 @@ func (d *Dir) Rotate(w *Writer) (*Writer, error) {
 	return next, nil
 }
 
-// CreateTempBase creates a file for a new base. Its writer hands the file's name
-// to CommitBase, ReplaceAll or CreateWithBase, or removes it. An unused one is
-// removed at the next start.
-func (d *Dir) CreateTempBase() (vfs.File, error) {
+// CreateTempBase creates a file for a new base, which is to be an RDB. Its writer
+// hands the file's name to CommitBase, ReplaceAll, CreateWithBase, Attach or
+// CommitAlone, or removes it. An unused one is removed at the next start.
+func (d *Dir) CreateTempBase() (vfs.File, error) { return d.createTempBase(tempBaseSuffix) }
+
+// CreateTempRESPBase is [Dir.CreateTempBase] for a base of commands
+// (aof-use-rdb-preamble no). It may not be empty: a SELECT is the least.
+func (d *Dir) CreateTempRESPBase() (vfs.File, error) { return d.createTempBase(aofBaseSuffix) }
+
+func (d *Dir) createTempBase(suffix string) (vfs.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.makeDir(); err != nil {
 		return nil, err
 	}
 	d.nextTemp++ // never one name twice: an abandoned writer may still be at work
-	return d.fs.OpenFile(d.in(d.tempBase(d.nextTemp)), vfs.O_RDWR|vfs.O_CREATE|vfs.O_TRUNC, 0o644)
+	return d.fs.OpenFile(d.in(d.tempBase(d.nextTemp, suffix)), vfs.O_RDWR|vfs.O_CREATE|vfs.O_TRUNC, 0o644)
 }
 
 // CommitBase makes a temporary base the base, and everything before firstIncr
@@ -166,14 +173,13 @@ func (d *Dir) placeBase(m *Manifest, tempBase string) (err error) {
 			err = fmt.Errorf("aof: new base: %w", err)
 		}
 	}()
-	if err := d.syncRDB(tempBase); err != nil {
+	if err := d.syncBase(tempBase); err != nil {
 		return err
 	}
-	seq, err := d.following(d.manifest.lastBase(), Base)
+	e, err := d.nextBase(tempBase)
 	if err != nil {
 		return err
 	}
-	e := Entry{Name: d.baseName(seq), Seq: seq, Type: Base}
 	if err := d.fs.Rename(tempBase, d.in(e.Name)); err != nil {
 		return err
 	}
@@ -181,19 +187,38 @@ func (d *Dir) placeBase(m *Manifest, tempBase string) (err error) {
 	return d.fs.SyncDir(d.path)
 }
 
-// syncRDB makes a file durable and looks whether it begins as an RDB does: the
-// name it is about to get says so.
-func (d *Dir) syncRDB(path string) error {
+// nextBase is the entry that a temporary base will have. Its name says what is
+// in it, as the temporary one does. d.mu is held.
+func (d *Dir) nextBase(tempBase string) (Entry, error) {
+	suffix := rdbBaseSuffix
+	if isRESPBase(tempBase) {
+		suffix = aofBaseSuffix
+	}
+	seq, err := d.following(d.manifest.lastBase(), Base)
+	return Entry{Name: d.baseName(seq, suffix), Seq: seq, Type: Base}, err
+}
+
+func isRESPBase(path string) bool { return strings.HasSuffix(path, aofBaseSuffix) }
+
+// syncBase makes a file durable and looks whether it begins as an RDB or as
+// commands do: the name it is about to get says which.
+func (d *Dir) syncBase(path string) error {
 	f, err := vfs.Open(d.fs, path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
 	magic := make([]byte, 5)
-	if n, err := f.ReadAt(magic, 0); err != nil && !errors.Is(err, io.EOF) {
+	n, err := f.ReadAt(magic, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
-	} else if string(magic[:n]) != "REDIS" {
-		return fmt.Errorf("%s: want an RDB, it begins with %q", path, magic[:n])
+	}
+	begins := string(magic[:n])
+	switch {
+	case !isRESPBase(path) && begins != "REDIS":
+		return fmt.Errorf("%s: want an RDB, it begins with %q", path, begins)
+	case isRESPBase(path) && !strings.HasPrefix(begins, "*") && !strings.HasPrefix(begins, "#"):
+		return fmt.Errorf("%s: want commands, it begins with %q", path, begins)
 	}
 	return f.Sync()
 }

@@ -18,16 +18,16 @@ import (
 // same error, and only [Dir.ReplaceAll] gets the log going again. The half
 // command is left where it is: should the process die first, the next start cuts it.
 type Writer struct {
-	seq  Seq
-	name string
 	file vfs.File // appending
 
 	writing sync.Mutex // held by Append, so that appends do not interleave
 
 	mu     sync.Mutex // guards what follows
-	size   int64      // bytes written to the file, durable or not
-	synced int64      // bytes known durable; synced <= size, and never falls
-	broken error      // first failed write or sync; sticky
+	seq    Seq        // 0 while detached
+	name   string
+	size   int64 // bytes written to the file, durable or not
+	synced int64 // bytes known durable; synced <= size, and never falls
+	broken error // first failed write or sync; sticky
 }
 
 // newWriter appends to a file of which size bytes are written and durable.
@@ -35,11 +35,26 @@ func newWriter(f vfs.File, seq Seq, size int64) *Writer {
 	return &Writer{seq: seq, name: filepath.Base(f.Name()), file: f, size: size, synced: size}
 }
 
-// Seq is the number of the incr file.
-func (w *Writer) Seq() Seq { return w.seq }
+// Seq is the number of the incr file, 0 while it is detached.
+func (w *Writer) Seq() Seq {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seq
+}
 
 // Name is the name of the incr file, without directory.
-func (w *Writer) Name() string { return w.name }
+func (w *Writer) Name() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.name
+}
+
+// become notes the name and the number that the file has got.
+func (w *Writer) become(e Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seq, w.name = e.Seq, e.Name
+}
 
 // Append writes whole commands. It does not sync. On an error some of them, and
 // part of one, may be in the file.
@@ -57,7 +72,7 @@ func (w *Writer) Append(commands []byte) error {
 	w.size += int64(n)
 	w.mu.Unlock()
 	if err != nil {
-		return w.fail(fmt.Errorf("aof: %s: append at offset %d: %w", w.name, w.Size(), err))
+		return w.fail(fmt.Errorf("aof: %s: append at offset %d: %w", w.Name(), w.Size(), err))
 	}
 	return nil
 }
@@ -71,7 +86,7 @@ func (w *Writer) Sync() error {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
-		return w.fail(fmt.Errorf("aof: %s: sync: %w", w.name, err))
+		return w.fail(fmt.Errorf("aof: %s: sync: %w", w.Name(), err))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
