@@ -98,10 +98,11 @@ func copyReply(out *bytes.Buffer, r *bufio.Reader) error {
 
 // pair is a real server and ours.
 type pair struct {
-	t    testing.TB
-	real *client
-	ours *client
-	dir  string // ours
+	t       testing.TB
+	real    *client
+	ours    *client
+	dir     string // ours
+	realDir string // set where files are compared
 }
 
 func startPair(t testing.TB) *pair {
