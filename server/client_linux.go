@@ -61,7 +61,7 @@ func (c *client) fill(l *loop) bool {
 	if n < len(room) && !c.hungUp {
 		c.readable = false // the kernel tells when there is more
 	}
-	if l.server.options.IdleTimeout > 0 {
+	if l.server.idle() > 0 {
 		c.heard = time.Now()
 	}
 	return true

@@ -29,15 +29,8 @@ type conn struct {
 }
 
 func newConn(s *Server, c net.Conn) *conn {
-	tuneTCP(c)
-	return &conn{server: s, net: c, session: s.db.Session(c.RemoteAddr().String(), c.LocalAddr().String())}
-}
-
-// tuneTCP sets what redis.conf's defaults set.
-func tuneTCP(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetKeepAlivePeriod(5 * time.Minute) // tcp-keepalive 300
-	}
+	remote, local := ends(c)
+	return &conn{server: s, net: c, session: s.db.Session(remote, local)}
 }
 
 // serve runs until either side ends the connection.
@@ -72,7 +65,7 @@ func (c *conn) read() bool {
 		copy(grown, c.in)
 		c.in = grown
 	}
-	if t := c.server.options.IdleTimeout; t > 0 {
+	if t := c.server.idle(); t > 0 {
 		_ = c.net.SetReadDeadline(time.Now().Add(t))
 	}
 	n, err := c.net.Read(c.in[len(c.in):cap(c.in)])

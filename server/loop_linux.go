@@ -93,8 +93,7 @@ func (l *loop) adopt(c net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	tuneTCP(c)
-	remote, local := c.RemoteAddr().String(), c.LocalAddr().String()
+	remote, local := ends(c)
 	_ = c.Close() // the duplicate stays
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,6 +146,9 @@ func (l *loop) wake() {
 		_, _ = unix.Write(l.bell, one[:])
 	}
 }
+
+// look makes the loop look around now. s.mu is held, so that it has not ended.
+func (l *loop) look() { l.wake() }
 
 func (l *loop) run() {
 	defer l.end()
@@ -203,7 +205,7 @@ func (l *loop) patience() int {
 	switch {
 	case len(l.ready) > 0 || l.rung.Load():
 		return 0
-	case l.server.options.IdleTimeout > 0:
+	case l.server.idle() > 0:
 		return int(sweepEvery / time.Millisecond)
 	}
 	return -1
@@ -373,7 +375,7 @@ func (l *loop) send(c *client) {
 
 // sweep closes connections that have been silent too long.
 func (l *loop) sweep() {
-	limit := l.server.options.IdleTimeout
+	limit := l.server.idle()
 	if limit <= 0 {
 		return
 	}
@@ -383,7 +385,7 @@ func (l *loop) sweep() {
 	}
 	l.swept = now
 	for _, c := range l.clients {
-		if c.state == reading && now.Sub(c.heard) > limit {
+		if c.state == reading && l.server.silence(now, c.heard) > limit {
 			l.close(c)
 		}
 	}

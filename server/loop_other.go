@@ -14,3 +14,4 @@ func startLoop(*Server) (*loop, error) { return nil, errors.ErrUnsupported }
 
 func (*loop) adopt(net.Conn) bool { return false }
 func (*loop) stop()               {}
+func (*loop) look()               {}

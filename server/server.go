@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"limpet"
@@ -21,6 +22,12 @@ type Options struct {
 	// IdleTimeout closes a connection that has been silent for so long; 0 means
 	// never.
 	IdleTimeout time.Duration
+	// KeepAlive is after how long of silence the peer's machine is asked whether it
+	// is still there (tcp-keepalive); 0 means 5 minutes, negative never.
+	KeepAlive time.Duration
+	// Protected turns away who connects from another machine as long as the store
+	// asks for no password (protected-mode).
+	Protected bool
 	// Logger is told what goes wrong; nil discards.
 	Logger *slog.Logger
 }
@@ -39,6 +46,9 @@ type Server struct {
 	loops     []*loop               // started with the first connection that can have one
 	turn      int                   // whose turn it is to get a connection
 	serving   sync.WaitGroup
+
+	idleLimit atomic.Int64 // time.Duration
+	idleSince atomic.Int64 // Unix ns: when idleLimit was last set
 }
 
 // New makes a server for a store, which stays the caller's to close.
@@ -46,11 +56,17 @@ func New(db *limpet.DB, o Options) *Server {
 	if o.MaxClients <= 0 {
 		o.MaxClients = 10_000
 	}
+	if o.KeepAlive == 0 {
+		o.KeepAlive = 5 * time.Minute
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{db: db, options: o, logger: o.Logger,
+	db.SetMaxClients(o.MaxClients)
+	s := &Server{db: db, options: o, logger: o.Logger,
 		listeners: map[net.Listener]struct{}{}, conns: map[net.Conn]struct{}{}}
+	s.idleLimit.Store(int64(o.IdleTimeout))
+	return s
 }
 
 // ErrClosed is Serve's answer after Close.
@@ -104,19 +120,20 @@ func (s *Server) Dial(_ context.Context, _, _ string) (net.Conn, error) {
 func (s *Server) start(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
+	if s.closed {
 		_ = c.Close()
 		return false
-	case len(s.conns)+s.inLoops >= s.options.MaxClients:
+	}
+	if why := s.turnedAway(c); why != "" {
 		s.db.Rejected()
 		s.serving.Go(func() {
-			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-			_, _ = c.Write([]byte("-ERR max number of clients reached\r\n"))
+			_ = c.SetDeadline(time.Now().Add(time.Second))
+			_, _ = c.Write([]byte("-" + why + "\r\n"))
 			_ = c.Close()
 		})
 		return false
 	}
+	s.tune(c)
 	if l := s.pickLoop(c); l != nil && l.adopt(c) {
 		s.inLoops++
 		return true
