@@ -87,13 +87,22 @@ func parseLongDouble(b []byte) (*big.Float, bool) {
 	if err != nil {
 		return nil, false
 	}
-	if exp := f.MantExp(nil); exp > 16384 || exp < -16444 {
+	if exp := f.MantExp(nil); f.IsInf() || exp > 16384 || exp < -16444 || f.Sign() == 0 && !isZero(number) {
 		return nil, false
 	}
 	if negative {
 		f.Neg(f)
 	}
 	return f, true
+}
+
+// isZero tells whether all digits of a number are zeros.
+func isZero(number string) bool {
+	digits, _, _ := strings.Cut(number, "e")
+	if hex, ok := strings.CutPrefix(number, "0x"); ok {
+		digits, _, _ = strings.Cut(hex, "p")
+	}
+	return strings.Trim(digits, "0.") == ""
 }
 
 func beginsNumber(s string) bool {

@@ -212,9 +212,10 @@ func (x scored) weighted(score float64) float64 {
 	return w
 }
 
-// result computes the combination.
-func (z *zcombination) result(lim zset.Limits) zsetValue {
-	into := zset.New()
+// result computes the combination. It is not packed, which would make a score
+// of -0 one of 0.
+func (z *zcombination) result() zsetValue {
+	into, lim := zset.New(), zset.Limits{}
 	switch z.op {
 	case zunion:
 		for m, score := range z.union() {
@@ -278,7 +279,7 @@ func zcombine(c *Ctx, op zoperation) {
 	if !ok {
 		return
 	}
-	r := z.result(zset.Limits{}) // never packed, which would make -0 of a score 0
+	r := z.result()
 	nested := z.withScores && c.W.Proto == 3
 	n := r.Len()
 	if z.withScores && !nested {
@@ -301,9 +302,26 @@ func zcombineStore(c *Ctx, op zoperation) {
 	if !ok {
 		return
 	}
-	r := z.result(c.u.zsetLimits())
+	r := packed(z.result(), c.u.zsetLimits())
 	c.storeZSet(c.Args[1], r)
 	c.W.Int(int64(r.Len()))
+}
+
+// packed is a sorted set in its packed form if it fits.
+func packed(z zsetValue, lim zset.Limits) zsetValue {
+	if z.Len() > lim.MaxEntries {
+		return z
+	}
+	for m := range z.All() {
+		if len(m) > lim.MaxValue {
+			return z
+		}
+	}
+	small := zset.New()
+	for m, score := range z.All() {
+		small.Add(m, score, lim)
+	}
+	return small
 }
 
 func zintercard(c *Ctx) {
