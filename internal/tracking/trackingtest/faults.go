@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -22,15 +23,23 @@ const (
 type faulty struct {
 	redis.UniversalClient
 	decide func(cmd redis.Cmder) fate
+	owed   *atomic.Bool // a reply is to be lost that has not come yet
 }
 
 func (f faulty) Process(ctx context.Context, cmd redis.Cmder) error {
-	switch f.decide(cmd) {
+	what := replyLost
+	if !f.owed.Swap(false) {
+		what = f.decide(cmd)
+	}
+	switch what {
 	case requestLost:
 		cmd.SetErr(io.ErrUnexpectedEOF)
 		return io.ErrUnexpectedEOF
 	case replyLost:
-		_ = f.UniversalClient.Process(ctx, cmd)
+		if err := f.UniversalClient.Process(ctx, cmd); redis.HasErrorPrefix(err, "NOSCRIPT") {
+			f.owed.Store(true) // nothing was executed: it is the next sending's reply
+			return err
+		}
 		cmd.SetErr(io.ErrUnexpectedEOF)
 		return io.ErrUnexpectedEOF
 	}
@@ -49,7 +58,7 @@ type faultyCluster struct {
 
 // through gives the same store seen through a client that loses calls.
 func (b *bench) through(decide func(redis.Cmder) fate) *bench {
-	f := faulty{b.client, decide}
+	f := faulty{b.client, decide, new(atomic.Bool)}
 	if cluster, ok := b.client.(*redis.ClusterClient); ok {
 		return b.over(faultyCluster{f, cluster})
 	}

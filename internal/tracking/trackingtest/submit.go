@@ -90,9 +90,6 @@ func submitFinished(t *testing.T, b *bench) {
 // submitLostReply: without a key of its own, a call whose reply is lost would
 // start one generation, and its repetition, were the first done quickly, another.
 func submitLostReply(t *testing.T, b *bench) {
-	// Another seed goes first, so that the script is loaded and the reply that is
-	// lost is that of a call that did something.
-	must[tracking.Submission](b)(b.Submit(b.ctx, tracking.SubmitRequest{Seed: "other.com", URLs: refs(0, 0)}))
 	s := b.losing(1).submit(0)
 	if !s.Created || !s.Repeated || s.Generation != 1 {
 		t.Fatalf("submit: %+v, want the first sending's answer", s)
