@@ -114,6 +114,9 @@ func TestKill9_TwentyTimes_SameSetSameTotal(t *testing.T) {
 			s = up(t, v.args...)
 			s.awaitCompleted()
 			v.wantNothingMended(s.process)
+			if log := s.errors.String(); strings.Contains(log, "leases had run out") {
+				t.Errorf("the crawl has waited for the leases of the dead:\n%s", log)
+			}
 			a := s.account()
 			a.want(t, want)
 			a.wantEachPageCountedOnce(t, dial(t, s.store))

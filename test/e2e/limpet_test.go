@@ -25,25 +25,27 @@ import (
 // binary is Limpet, built once.
 var binary string
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "limpet-e2e-")
 	if err != nil {
 		panic(err)
 	}
-	_ = os.Chmod(dir, 0o755) // one test runs it as another user
+	defer func() { _ = os.RemoveAll(dir) }()
+	_ = os.Chmod(dir, 0o755) // another user runs it, too
 	binary = filepath.Join(dir, "limpet")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "limpet/cmd/limpet").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "limpet/cmd/limpet").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		os.Exit(1)
+		return 1
 	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
+	code = m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		return 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // randomness prints the seed with which the test can be repeated.

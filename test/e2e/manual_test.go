@@ -62,7 +62,6 @@ func openManual(t *testing.T, domains ...string) *manual {
 		"LIMPET_CONNECT_TO="+strings.Join(detours, ","),
 		"LIMPET_ALLOW_NET=127.0.0.0/8",
 		"LIMPET_LOG_FORMAT=json",
-		"GOFLAGS=-trimpath", // so that what the test's own binary needed is not compiled again
 		"PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"),
 	)}
 }
