@@ -28,6 +28,7 @@ type client struct {
 
 	readable bool // the kernel has said "something", and not yet "nothing more"
 	hungUp   bool // the peer sends no more: what is there is to be read to its end
+	more     bool // there are bytes in in that have not been parsed
 	queued   bool // in loop.ready
 }
 
@@ -42,9 +43,14 @@ const (
 	closed
 )
 
-// fill reads once, into a buffer of the loop's. It is false when the connection
+// fill reads once, into a buffer of the loop's, unless there is something left to
+// be parsed. It is false when the connection
 // has ended.
 func (c *client) fill(l *loop) bool {
+	if c.more {
+		c.more = false
+		return true
+	}
 	c.makeRoom(l)
 	room := c.in[len(c.in):cap(c.in)]
 	n, err := unix.Read(c.fd, room)
@@ -96,6 +102,10 @@ func (c *client) parse(batch *limpet.Batch, args [][]byte) [][]byte {
 		}
 		batch.Add(args)
 		c.parsed += n
+		if c.parser.Unauthenticated { // the request may be AUTH, which widens the limits
+			c.more = c.parsed < len(c.in)
+			return args
+		}
 	}
 }
 
@@ -125,10 +135,10 @@ func (c *client) finish(err error) {
 			c.out.Error(err.Error())
 		}
 		c.last = true
+	case c.session.Closing(): // what follows QUIT is not looked at
+		c.last = true
 	case c.bad != nil:
 		c.out.Error("ERR " + c.bad.Error())
-		c.last = true
-	case c.session.Closing():
 		c.last = true
 	}
 }

@@ -25,6 +25,7 @@ type conn struct {
 	args    [][]byte
 	in      []byte // read, not yet run
 	parsed  int    // bytes of in that the batch holds
+	more    bool   // there are bytes in in that have not been parsed
 	out     resp.Writer
 }
 
@@ -38,20 +39,17 @@ func (c *conn) serve() {
 	defer c.session.Close()
 	defer func() { _ = c.net.Close() }()
 	for {
-		if !c.read() {
+		if !c.more && !c.read() {
 			return
 		}
 		bad := c.parse()
-		if c.batch.Len() > 0 && !c.run() {
+		if !c.run() || c.session.Closing() {
 			return
 		}
 		if bad != nil {
 			c.out.Reset()
 			c.out.Error("ERR " + bad.Error())
 			_, _ = c.net.Write(c.out.Buf)
-			return
-		}
-		if c.session.Closing() {
 			return
 		}
 	}
@@ -78,7 +76,7 @@ func (c *conn) read() bool {
 func (c *conn) parse() error {
 	c.batch.Reset()
 	c.parser.Unauthenticated = !c.session.Authenticated()
-	c.parsed = 0
+	c.parsed, c.more = 0, false
 	for {
 		args, n, err := c.parser.Next(c.in[c.parsed:], c.args)
 		if err != nil || n == 0 {
@@ -87,11 +85,20 @@ func (c *conn) parse() error {
 		c.args = args
 		c.batch.Add(args)
 		c.parsed += n
+		if c.parser.Unauthenticated { // the request may be AUTH, which widens the limits
+			c.more = c.parsed < len(c.in)
+			return nil
+		}
 	}
 }
 
-// run executes the batch and sends its replies when they are durable.
+// run executes the batch and sends its replies when they are durable. There may
+// be no request in what was parsed, only blank lines.
 func (c *conn) run() bool {
+	if c.batch.Len() == 0 {
+		c.consume()
+		return true
+	}
 	c.out.Reset()
 	ticket := c.session.Exec(&c.batch, &c.out)
 	c.consume()

@@ -249,7 +249,7 @@ func (l *loop) note(ev unix.EpollEvent) {
 
 // queue has the client read from, when that is possible.
 func (l *loop) queue(c *client) {
-	if c.state == reading && c.readable && !c.queued {
+	if c.state == reading && (c.readable || c.more) && !c.queued {
 		c.queued = true
 		l.ready = append(l.ready, c)
 	}
