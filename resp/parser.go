@@ -8,12 +8,12 @@ import (
 
 // Limits of redis-server 7.0 on what a client may send.
 const (
-	MaxInline       = 64 << 10           // bytes of an inline request or of a length line
-	MaxArgs         = 1024*1024*1024 - 1 // arguments of one request, authenticated or not needed
-	MaxArgsUnauth   = 10                 // arguments while the client has not authenticated
-	MaxBulk         = 512 << 20          // bytes of one argument
-	MaxBulkUnauth   = 16 << 10           // the same while the client has not authenticated
-	initialArgsHint = 1024               // arguments made room for before they arrive
+	MaxInline       = 64 << 10  // bytes of an inline request or of a length line
+	MaxArgs         = 1<<31 - 1 // arguments of one request, authenticated or not needed
+	MaxArgsUnauth   = 10        // arguments while the client has not authenticated
+	MaxBulk         = 512 << 20 // bytes of one argument
+	MaxBulkUnauth   = 16 << 10  // the same while the client has not authenticated
+	initialArgsHint = 1024      // arguments made room for before they arrive
 )
 
 // A ProtocolError is a request that is not RESP. The connection cannot be

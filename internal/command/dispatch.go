@@ -6,12 +6,16 @@ import (
 	"limpet/resp"
 )
 
-// Process runs one request of a session and writes exactly one reply to out.
+// Process runs one request of a session and writes one reply to out.
 // Refusals (unknown command, wrong arity, no authentication, writes denied,
 // queueing in MULTI) are decided here, in Redis's order.
 func (u *Unit) Process(s *Session, args [][]byte, out *resp.Writer) {
 	out.Proto = s.Proto
 	s.LastSeen = u.now
+	if isHTTP(args[0]) {
+		s.Closing = true
+		return
+	}
 	cmd := u.lookup(args)
 	if cmd == nil {
 		u.refuse(s, nil, out, errUnknown(args))
@@ -42,6 +46,11 @@ func (u *Unit) Process(s *Session, args [][]byte, out *resp.Writer) {
 	}
 	u.call(s, cmd, args, out)
 }
+
+// isHTTP tells a line of an HTTP request, which a browser was tricked into
+// sending here. It gets no reply, the one case of that, and the connection ends
+// before the body, which may hold commands.
+func isHTTP(name []byte) bool { return equalFold(name, "post") || equalFold(name, "host:") }
 
 // lookup finds the command that a request names. If rename-command has given the
 // command that name, its own takes the place in args, so that the log and
