@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+// What redis-benchmark sends; __rand_int__ is one of randomKeys numbers.
+var commands = []struct {
+	name  string
+	reads bool // the policy of syncing makes no difference
+	args  []string
+}{
+	{"SET", false, []string{"SET", "key:__rand_int__", "value-__rand_int__"}},
+	{"GET", true, []string{"GET", "key:__rand_int__"}},
+	{"INCR", false, []string{"INCR", "counter:__rand_int__"}},
+	{"LPUSH", false, []string{"LPUSH", "list:__rand_int__", "element"}},
+	{"HSET", false, []string{"HSET", "hash:__rand_int__", "field:__rand_int__", "value"}},
+	{"ZADD", false, []string{"ZADD", "zset:__rand_int__", "1.5", "member:__rand_int__"}},
+	{"script", false, []string{"EVALSHA", "", "3", "seed", "leases", "pages", "page:__rand_int__", "crawled"}},
+}
+
+// completeScript is what the crawl's tracking does when a page is done: look at
+// its state, change it, count it, give the lease back, and note the moment.
+const completeScript = `
+local state = redis.call('HGET', KEYS[3], ARGV[1])
+if state == ARGV[2] then
+  redis.call('HINCRBY', KEYS[1], 'again', 1)
+  return 0
+end
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
+redis.call('ZREM', KEYS[2], ARGV[1])
+return 1`
+
+const (
+	randomKeys  = 100_000
+	connections = 50
+)
+
+// commands measures throughput and the 99th percentile of latency.
+func (b *bench) commands() error {
+	for _, policy := range []string{"everysec", "no", "always"} {
+		title(fmt.Sprintf("### Commands, `appendfsync %s`, %d connections", policy, connections),
+			"command", "pipeline", "redis, 1/s", "limpet, 1/s", "ratio (rounds)", "redis p99, ms", "limpet p99, ms")
+		if err := b.policy(policy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) policy(policy string) error {
+	var servers []*process
+	for _, name := range names {
+		p, err := b.start(name, filepath.Join(b.dir, policy+"-"+name), policy)
+		if err != nil {
+			return err
+		}
+		defer p.stop()
+		servers = append(servers, p)
+	}
+	for _, pipeline := range []int{1, 16} {
+		for _, c := range commands {
+			if c.reads && policy != "everysec" {
+				continue
+			}
+			rate, p99, err := b.compare(servers, c.args, pipeline)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			row(fmt.Sprintf("%s | %d", c.name, pipeline), rate, "%.0f",
+				fmt.Sprintf("%.2f", median(p99.redis)), fmt.Sprintf("%.2f", median(p99.limpet)))
+		}
+	}
+	return nil
+}
+
+// compare runs one command on both servers in turn.
+func (b *bench) compare(servers []*process, args []string, pipeline int) (rate, p99 pair, err error) {
+	for range b.rounds {
+		for _, p := range servers {
+			r, ms, err := b.load(p, args, pipeline)
+			if err != nil {
+				return rate, p99, fmt.Errorf("%s: %w", p.name, err)
+			}
+			if p.name == "redis" {
+				rate.redis, p99.redis = append(rate.redis, r), append(p99.redis, ms)
+			} else {
+				rate.limpet, p99.limpet = append(rate.limpet, r), append(p99.limpet, ms)
+			}
+		}
+	}
+	return rate, p99, nil
+}
+
+// load has redis-benchmark send one command, and gives the requests per second
+// and the 99th percentile of the latency in milliseconds.
+func (b *bench) load(p *process, args []string, pipeline int) (rate, p99 float64, err error) {
+	if args[0] == "EVALSHA" {
+		if args, err = p.withScript(args); err != nil {
+			return 0, 0, err
+		}
+	}
+	requests := b.requests
+	if pipeline > 1 {
+		requests *= 8
+	}
+	cmd := exec.CommandContext(b.ctx, "redis-benchmark", append([]string{
+		"-p", strconv.Itoa(p.port), "-c", strconv.Itoa(connections), "-n", strconv.Itoa(requests),
+		"-P", strconv.Itoa(pipeline), "-r", strconv.Itoa(randomKeys), "--csv"}, args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, 0, fmt.Errorf("redis-benchmark: %w", err)
+	}
+	return parseCSV(out)
+}
+
+// withScript loads the script and fills in its name.
+func (p *process) withScript(args []string) ([]string, error) {
+	c, err := p.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	v, err := c.do("SCRIPT", "LOAD", completeScript)
+	if err := firstError(err, v.Err()); err != nil {
+		return nil, err
+	}
+	return append([]string{args[0], string(v.Str)}, args[2:]...), nil
+}
+
+// parseCSV reads "test","rps","avg_latency_ms","min","p50","p95","p99","max",
+// which is preceded by a heading, and by warnings.
+func parseCSV(out []byte) (rate, p99 float64, err error) {
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	fields, err := csv.NewReader(bytes.NewReader(lines[len(lines)-1])).Read()
+	if err != nil || len(fields) < 8 {
+		return 0, 0, fmt.Errorf("redis-benchmark said %q", out)
+	}
+	n := len(fields)
+	if rate, err = strconv.ParseFloat(fields[n-7], 64); err != nil {
+		return 0, 0, err
+	}
+	p99, err = strconv.ParseFloat(fields[n-2], 64)
+	return rate, p99, err
+}
