@@ -64,9 +64,11 @@ var settings = []setting{
 		set: intSetting(1<<20, func(e *Engine) *int { return &e.unit.Limits.MaxBulk })},
 	{name: "requirepass", get: func(e *Engine) string { return e.unit.Limits.Password },
 		set: func(e *Engine, v string) error { e.unit.Limits.Password = v; return nil }},
-	{name: "save", get: fixed("")},
+	{name: "save", get: func(e *Engine) string { return formatSavePoints(e.options.SavePoints) }, set: setSavePoints},
 	{name: "set-max-intset-entries", get: func(e *Engine) string { return strconv.Itoa(e.unit.Limits.SetInts) },
 		set: intSetting(0, func(e *Engine) *int { return &e.unit.Limits.SetInts })},
+	{name: "stop-writes-on-bgsave-error", get: func(e *Engine) string { return yesNo(!e.options.IgnoreSaveErrors) },
+		set: notSetting(func(e *Engine) *bool { return &e.options.IgnoreSaveErrors })},
 	{name: "stream-node-max-entries", get: func(e *Engine) string { return strconv.Itoa(e.unit.Limits.StreamNode) },
 		set: intSetting(0, func(e *Engine) *int { return &e.unit.Limits.StreamNode })},
 	{name: "zset-max-listpack-entries", get: func(e *Engine) string { return strconv.Itoa(e.unit.Limits.ZSetEntries) },
@@ -114,6 +116,18 @@ func boolSetting(field func(*Engine) *bool) func(*Engine, string) error {
 			return fmt.Errorf("argument must be 'yes' or 'no'")
 		}
 		return nil
+	}
+}
+
+// notSetting is boolSetting for a field that says the opposite.
+func notSetting(field func(*Engine) *bool) func(*Engine, string) error {
+	return func(e *Engine, v string) error {
+		var yes bool
+		err := boolSetting(func(*Engine) *bool { return &yes })(e, v)
+		if err == nil {
+			*field(e) = !yes
+		}
+		return err
 	}
 }
 

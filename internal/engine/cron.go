@@ -22,25 +22,35 @@ func (e *Engine) cron() {
 		}
 		if e.log.failure() != nil {
 			heal.try()
-			continue
 		}
 		e.expireDue()
 		e.mu.Lock()
 		now := e.clock.Now()
-		if !e.saves.busy() && !e.stopping {
-			switch {
-			case e.rewriteDue(now):
-				e.startRewrite()
-			case e.saves.saveQueued:
-				e.startSave()
-			}
-		}
+		e.startDue(now)
 		if passed := now.Sub(since); passed >= time.Second {
 			done := e.ks.Stats.Commands
 			e.opsPerSecond = max(0, int64(float64(done-counted)/passed.Seconds()))
 			counted, since = done, now
 		}
 		e.mu.Unlock()
+	}
+}
+
+// startDue starts what is due to be written, in Redis's order. e.mu is held.
+func (e *Engine) startDue(now time.Time) {
+	if e.saves.busy() || e.stopping || e.shutDown {
+		return
+	}
+	sound := e.log.failure() == nil
+	switch {
+	case e.saves.rewriteQueued && sound && !now.Before(e.saves.notBefore):
+		e.startRewrite()
+	case e.saveDue(now):
+		e.startSave()
+	case e.rewriteDue(now) && sound:
+		e.startRewrite()
+	case e.saves.saveQueued && e.mayRetrySave(now):
+		e.startSave()
 	}
 }
 

@@ -20,12 +20,13 @@ import (
 // about to change them, into a spool in memory; the spool goes to the file
 // without the lock. Writers wait when the spool is full, so memory is bounded.
 type dump struct {
-	e     *Engine
-	file  vfs.File
-	snap  *keyspace.Snapshot
-	enc   *rdb.Encoder
-	spool []byte // guarded by e.mu
-	err   error  // first failure to encode; guarded by e.mu
+	e       *Engine
+	file    vfs.File
+	snap    *keyspace.Snapshot
+	enc     *rdb.Encoder
+	spool   []byte // guarded by e.mu
+	err     error  // first failure to encode; guarded by e.mu
+	aborted bool   // given up for another dump; guarded by e.mu
 }
 
 // How much the walk does before it lets others run.
@@ -78,6 +79,11 @@ func (d *dump) run(isBase bool, lock sync.Locker, atCut func()) error {
 	e := d.e
 	lock.Lock()
 	began := e.clock.Now()
+	if err := d.interrupted(lock); err != nil {
+		lock.Unlock()
+		return err
+	}
+	e.dump = d
 	d.enc = rdb.NewEncoder(d, rdb.EncoderOptions{})
 	d.err = d.header(isBase)
 	d.snap = e.ks.BeginSnapshot(d.save)
@@ -94,7 +100,13 @@ func (d *dump) run(isBase bool, lock sync.Locker, atCut func()) error {
 	err := d.walk(lock)
 
 	lock.Lock()
-	d.snap.End()
+	if !d.aborted {
+		d.snap.End()
+		e.dump = nil
+	}
+	if err == nil {
+		err = d.interrupted(lock)
+	}
 	if err == nil {
 		err = errors.Join(d.err, d.enc.Close())
 	}
@@ -115,15 +127,35 @@ func (d *dump) run(isBase bool, lock sync.Locker, atCut func()) error {
 	return d.file.Close()
 }
 
+// interrupted says why the dump is to be given up, nil when it is not. e.mu is
+// held.
+func (d *dump) interrupted(lock sync.Locker) error {
+	_, foreground := lock.(noLock) // then Close waits for it, or is what asked for it
+	if d.aborted || d.e.stopping && !foreground {
+		return errStopped
+	}
+	return nil
+}
+
+// abortDump ends the snapshot of the dump that runs in the background, if any, so
+// that another can begin at once. e.mu is held.
+func (e *Engine) abortDump() {
+	if e.dump != nil {
+		e.dump.snap.End()
+		e.dump.aborted = true
+		e.dump = nil
+	}
+}
+
 // walk goes through the keyspace in slices and writes the spool in between.
 func (d *dump) walk(lock sync.Locker) error {
 	var spare []byte
 	unsynced := 0
 	for done := false; !done; {
 		lock.Lock()
-		if d.e.stopping {
+		if err := d.interrupted(lock); err != nil {
 			lock.Unlock()
-			return errStopped
+			return err
 		}
 		began := d.e.clock.Now()
 		before := len(d.spool)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -37,13 +38,14 @@ type Engine struct {
 	quit       chan struct{}  // closed by Close
 	down       chan struct{}  // closed by SHUTDOWN; see Done
 
-	mu       sync.Mutex // guards what follows
-	ks       *keyspace.Keyspace
-	unit     *command.Unit
-	sessions map[int64]*command.Session
-	nextID   int64
-	stopping bool
-	shutDown bool
+	mu          sync.Mutex // guards what follows
+	ks          *keyspace.Keyspace
+	unit        *command.Unit
+	sessions    map[int64]*command.Session
+	nextID      int64
+	stopping    bool
+	shutDown    bool
+	noFinalSave bool // SHUTDOWN NOSAVE
 
 	seq     uint64 // number of the newest unit that changed something
 	records []byte // effects of the running batch, not yet with the log
@@ -52,6 +54,7 @@ type Engine struct {
 	lastTS  int64  // second of the last annotation
 
 	saves       saves
+	dump        *dump // the snapshot under way, if any
 	baseSize    int64 // bytes of the base
 	oldSize     int64 // bytes of the incr files before the live one
 	rewriteBase int64 // size after the last rewrite, for the growth rule
@@ -164,6 +167,9 @@ func (e *Engine) Rejected() {
 
 // refusal says why writes are refused, "" when they are not. e.mu is held.
 func (e *Engine) refusal() string {
+	if e.savesFail() {
+		return misconfSave
+	}
 	if err := e.log.failure(); err != nil {
 		return misconf(err)
 	}
@@ -199,14 +205,15 @@ func (e *Engine) Shutdown(s *command.Session, o command.ShutdownOptions) (wireEr
 	if o.Abort {
 		return "ERR No shutdown in progress."
 	}
-	if o.Save {
-		if text := e.Save(); text != "" && !o.Force {
-			return "ERR Errors trying to SHUTDOWN. Check logs."
+	if e.log.failure() != nil && !o.Force {
+		return errShutdown
+	}
+	if o.Save || len(e.options.SavePoints) > 0 && !o.NoSave {
+		if err := e.saveAtShutdown(); err != nil && !o.Force {
+			return errShutdown
 		}
 	}
-	if e.log.failure() != nil && !o.Force {
-		return "ERR Errors trying to SHUTDOWN. Check logs."
-	}
+	e.noFinalSave = o.NoSave
 	s.Closing = true
 	if !e.shutDown {
 		e.shutDown = true
@@ -215,11 +222,14 @@ func (e *Engine) Shutdown(s *command.Session, o command.ShutdownOptions) (wireEr
 	return ""
 }
 
+const errShutdown = "ERR Errors trying to SHUTDOWN. Check logs."
+
 // Done is closed when a client has asked for SHUTDOWN.
 func (e *Engine) Done() <-chan struct{} { return e.down }
 
-// Close syncs everything and releases the directory. Writes are refused from then
-// on. Its error says that acknowledged writes may be missing on disk.
+// Close syncs everything, saves where there are save points, and releases the
+// directory. Writes are refused from then on. Its error says that acknowledged
+// writes may be missing on disk.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.stopping {
@@ -233,11 +243,8 @@ func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.log.seal()
 	e.mu.Unlock()
-	err := e.log.close()
-	if unlockErr := e.unlock.Close(); err == nil {
-		err = unlockErr
-	}
-	if err != nil {
+	err := errors.Join(e.log.close(), e.saveAtClose())
+	if err = errors.Join(err, e.unlock.Close()); err != nil {
 		return fmt.Errorf("engine: close %s: %w", e.dir, err)
 	}
 	return nil

@@ -351,7 +351,7 @@ func TestEngine_SelectedDatabase_IsWrittenAgainInEachFile(t *testing.T) {
 func TestEngine_UnfinishedDump_IsRemovedAtTheNextStart(t *testing.T) {
 	mem := vfs.NewMem()
 	e := start(t, mem, Options{})
-	temp := e.tempDump()
+	temp := e.tempDump(noLock{})
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -151,3 +151,6 @@ func wantWireError(t *testing.T, err error, text string) {
 		t.Fatalf("want the wire error %q, got %v", text, err)
 	}
 }
+
+// newWriter takes replies that nobody reads.
+func newWriter() *resp.Writer { return new(resp.Writer) }

@@ -30,6 +30,13 @@ type Options struct {
 	RewritePercentage int   // auto-aof-rewrite-percentage; 0 is 100, negative never
 	RewriteMinSize    int64 // auto-aof-rewrite-min-size, bytes; 0 is 64 MiB
 
+	// SavePoints is save: when dump.rdb is written without being asked for, and that
+	// it is when the engine is closed. None by default, since the log has it all.
+	SavePoints []SavePoint
+	// IgnoreSaveErrors is stop-writes-on-bgsave-error no: writes are taken though
+	// automatic saves fail. Where the log is off, they may all be lost then.
+	IgnoreSaveErrors bool
+
 	Limits command.Limits // zero fields are redis.conf's; where 0 has a meaning, it is written -1
 }
 

@@ -21,6 +21,8 @@ type saves struct {
 	failures      int       // of rewrites, one after another
 	notBefore     time.Time // no automatic rewrite until then
 	lastSave      time.Time
+	lastTry       time.Time     // of a save in the background
+	savedSeq      uint64        // newest unit that dump.rdb has
 	lastCut       time.Duration // how long the engine's lock was held to cut
 	keysDone      int
 	keysTotal     int
@@ -146,9 +148,6 @@ func rewriteBackOff(failures int) time.Duration {
 // rewriteDue is the growth rule: the log has grown by so many per cent over its
 // size after the last rewrite, and is larger than a floor. e.mu is held.
 func (e *Engine) rewriteDue(now time.Time) bool {
-	if e.saves.rewriteQueued {
-		return true
-	}
 	size := e.logSize()
 	if e.options.RewritePercentage == 0 || size <= e.options.RewriteMinSize || now.Before(e.saves.notBefore) {
 		return false
@@ -165,14 +164,26 @@ func (e *Engine) Save() (wireError string) {
 	if e.saves.busy() {
 		return "ERR An AOF log rewriting in progress: can't SAVE right now. Wait until it is done"
 	}
-	e.saves.begin(&e.saves.save, e.clock.Now())
-	changes := e.unit.Changes
-	err := e.saveRDB(noLock{})
-	e.endSave(changes, err)
-	if err != nil {
+	if err := e.saveNow(); err != nil {
 		return "ERR " + err.Error()
 	}
 	return ""
+}
+
+// saveNow writes dump.rdb while everything waits. Its failure is the caller's to
+// tell: only saves in the background make INFO say err and writes be refused, but
+// any that goes well takes that back. e.mu is held.
+func (e *Engine) saveNow() error {
+	began := e.clock.Now()
+	cut, err := e.saveRDB(noLock{})
+	if err != nil {
+		e.logger.Error("dump.rdb could not be written; the old one stays", "error", err)
+		return err
+	}
+	e.saves.save.done++
+	e.saves.save.lastErr = nil
+	e.saved(cut, e.clock.Now().Sub(began))
+	return nil
 }
 
 // BackgroundSave is BGSAVE. e.mu is held.
@@ -194,57 +205,71 @@ func (e *Engine) BackgroundSave(schedule bool) (status, wireError string) {
 
 func (e *Engine) startSave() {
 	e.saves.saveQueued = false
-	e.saves.begin(&e.saves.save, e.clock.Now())
-	changes := e.unit.Changes
+	e.saves.lastTry = e.clock.Now()
+	e.saves.begin(&e.saves.save, e.saves.lastTry)
 	e.background.Go(func() {
-		err := e.saveRDB(&e.mu)
+		cut, err := e.saveRDB(&e.mu)
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.endSave(changes, err)
+		e.saves.end(&e.saves.save, e.clock.Now(), err)
+		if err != nil {
+			e.logger.Error("dump.rdb could not be written; the old one stays", "error", err)
+			return
+		}
+		e.saved(cut, e.saves.save.took)
 	})
 }
 
-// endSave notes how a save went; changes is the count at its cut. e.mu is held.
-func (e *Engine) endSave(changes int64, err error) {
-	e.saves.end(&e.saves.save, e.clock.Now(), err)
-	if err != nil {
-		e.logger.Error("dump.rdb could not be written; the old one stays", "error", err)
-		return
-	}
-	e.unit.Changes -= changes
-	e.saves.lastSave = e.clock.Now()
-	e.logger.Info("the database was saved", "file", e.options.DBFileName, "took", e.saves.save.took)
+// saveCut is what a save has of what has happened.
+type saveCut struct {
+	changes int64  // since the save before
+	seq     uint64 // newest unit
+}
+
+// saved notes that dump.rdb was written. e.mu is held.
+func (e *Engine) saved(cut saveCut, took time.Duration) {
+	e.unit.Changes -= cut.changes
+	e.saves.lastSave, e.saves.savedSeq = e.clock.Now(), cut.seq
+	e.logger.Info("the database was saved", "file", e.options.DBFileName, "took", took)
 }
 
 // saveRDB writes dump.rdb beside the old one and puts it in its place.
-func (e *Engine) saveRDB(lock sync.Locker) error {
-	temp := e.tempDump()
+func (e *Engine) saveRDB(lock sync.Locker) (cut saveCut, err error) {
+	temp := e.tempDump(lock)
 	file, err := vfs.Create(e.options.FS, temp)
 	if err != nil {
-		return err
+		return cut, err
 	}
-	if err := e.writeDump(file, false, lock, nil); err != nil {
-		return err
+	err = e.writeDump(file, false, lock, func() { cut = saveCut{e.unit.Changes, e.seq} })
+	if err != nil {
+		return cut, err
 	}
 	if err := e.options.FS.Rename(temp, filepath.Join(e.dir, e.options.DBFileName)); err != nil {
 		_ = e.options.FS.Remove(temp)
-		return err
+		return cut, err
 	}
-	return e.options.FS.SyncDir(e.dir)
+	return cut, e.options.FS.SyncDir(e.dir)
 }
 
 // tempDump is where dump.rdb is being written. The name is not Redis's, which
 // another server in the same directory may be using: nobody but the holder of the
 // directory's lock has this one, so that it can be removed at the next start.
-func (e *Engine) tempDump() string {
+// One that is written while everything waits has another name: the writer of an
+// aborted one may still be at work.
+func (e *Engine) tempDump(lock sync.Locker) string {
+	if _, foreground := lock.(noLock); foreground {
+		return filepath.Join(e.dir, "temp-"+e.options.AppendFileName+".save.rdb")
+	}
 	return filepath.Join(e.dir, "temp-"+e.options.AppendFileName+".rdb")
 }
 
 // tidy removes what a save left that was cut short, and names what others left.
 func (e *Engine) tidy() error {
-	err := e.options.FS.Remove(e.tempDump())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, lock := range []sync.Locker{noLock{}, &e.mu} {
+		err := e.options.FS.Remove(e.tempDump(lock))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	entries, err := e.options.FS.ReadDir(e.dir)
 	if err != nil {
