@@ -66,12 +66,13 @@ func turn(t *testing.T, now *clock.Fake, what string, holds func() bool) {
 	eventually(t, what, func() bool { now.Advance(cronPeriod); return holds() })
 }
 
-// turns lets cron look once at least.
-func turns(t *testing.T, e *Engine, now *clock.Fake) {
+// wantNoSave fails when cron would start a save now, or has done so.
+func wantNoSave(t *testing.T, e *Engine, why string) {
 	t.Helper()
-	for range 3 {
-		awaitWaiters(t, now, 2) // cron and the log's ticker
-		now.Advance(cronPeriod)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.saveDue(e.clock.Now()) || e.saves.save.running {
+		t.Fatalf("a save is due: %s", why)
 	}
 }
 
@@ -79,23 +80,16 @@ func TestSavePoints_ManyChangesSoonAndFewLate(t *testing.T) {
 	mem, now := vfs.NewMem(), fakeTime()
 	e := start(t, mem, Options{Clock: now, SavePoints: []SavePoint{{time.Hour, 1}, {time.Minute, 10}}})
 	c := connect(t, e)
-	awaitWaiters(t, now, 2)
 	for i := range 9 {
 		c.must("SET", key(i), "v")
 	}
-	now.Advance(2 * time.Minute) // nine changes: not yet
-	turns(t, e, now)
-	if n := dumpKeys(t, mem); n != -1 {
-		t.Fatalf("saved %d keys before a save point was reached", n)
-	}
+	now.Advance(2 * time.Minute)
+	wantNoSave(t, e, "nine changes in two minutes")
 	c.must("SET", key(9), "v")
 	turn(t, now, "ten changes in a minute are saved", func() bool { return dumpKeys(t, mem) == 10 })
 	c.must("SET", key(10), "v")
 	now.Advance(50 * time.Minute)
-	turns(t, e, now)
-	if n := dumpKeys(t, mem); n != 10 {
-		t.Fatalf("%d keys saved, one change has an hour", n)
-	}
+	wantNoSave(t, e, "one change in fifty minutes")
 	now.Advance(11 * time.Minute)
 	turn(t, now, "one change in an hour is saved", func() bool { return dumpKeys(t, mem) == 11 })
 }
@@ -228,7 +222,7 @@ func TestFlushAll_WithSavePoints_LeavesTheDumpUntilTheNextOne(t *testing.T) {
 	c.must("SET", "a", "1")
 	c.must("SAVE")
 	c.must("FLUSHALL")
-	turns(t, e, now)
+	wantNoSave(t, e, "just after FLUSHALL")
 	if n := dumpKeys(t, mem); n != 1 {
 		t.Fatalf("dump.rdb has %d keys at once after FLUSHALL, want the one that was saved", n)
 	}
