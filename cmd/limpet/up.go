@@ -194,9 +194,12 @@ func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *
 	case <-ctx.Done():
 	case <-storeDown(store):
 		logger.Warn("a client has sent SHUTDOWN to the store")
-	case err = <-crawled:
-		err = failf(exitLocal, "the crawler stopped: %s", err)
-		crawled <- nil
+	case crawlErr := <-crawled:
+		// With the signal it ends too, and without an error.
+		if crawlErr == nil && ctx.Err() == nil {
+			crawlErr = errors.New("nobody had asked it to")
+		}
+		crawled <- crawlErr
 	case err = <-served:
 		err = failf(exitLocal, "the API's listener broke: %s", err)
 	}

@@ -51,13 +51,15 @@ func (v *victims) killSometime(left int, meanwhile func(*service)) (inTime bool)
 	// As many on average as leave some for each kill to come.
 	goal := now.Crawled + v.random.IntN(max(1, 2*(v.size-now.Crawled-reserve)/(left+2)))
 	onTheWay := now.Crawled + v.random.IntN(goal-now.Crawled+1)
-	for now.Crawled < onTheWay {
-		now = s.progress()
+	reached := func(pages int) func() bool {
+		return func() bool {
+			now = s.progress()
+			return now.Crawled >= pages || now.Status == "completed"
+		}
 	}
+	await(v.t, "the crawl goes on", reached(onTheWay))
 	meanwhile(s)
-	for now.Crawled < goal && now.Status != "completed" {
-		now = s.progress()
-	}
+	await(v.t, "the crawl goes on", reached(goal))
 	return now.Status != "completed"
 }
 

@@ -139,7 +139,7 @@ func TestUp_UnwritableDirectory_SaysWhose(t *testing.T) {
 
 func TestUp_SecondProcessOnTheSameDirectory_NamesTheFirst(t *testing.T) {
 	dir := used(t)
-	first := up(t, "--dir", dir)
+	first := up(t, "--dir", dir, "--appendfsync", "always") // so that it writes nothing later
 	ask(t, first.store, "SET key other")
 	for _, args := range [][]string{{"up", "--api-addr", "127.0.0.1:0"}, {"store"}} {
 		cmd := exec.Command(binary, append(args, "--store-addr", "127.0.0.1:0", "--dir", dir)...)

@@ -71,3 +71,11 @@ func TestUser_SubmitWatchStopStart_SameNumbers(t *testing.T) {
 	}
 	s.stopped()
 }
+
+// Without work the crawler ends as fast as the signal is noticed elsewhere.
+func TestUser_StopsAnIdleService_ExitCodeIs0(t *testing.T) {
+	dir := t.TempDir()
+	for range 15 {
+		up(t, "--dir", dir).stopped()
+	}
+}
