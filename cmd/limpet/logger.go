@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -15,16 +16,31 @@ type logFlags struct {
 	LogLevel  string `env:"LIMPET_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
-// logger writes to a file, in colour only where that is a terminal. What
-// libraries write by package log comes the same way.
+// logger writes to a terminal or where it was redirected to.
 func (f logFlags) logger(to *os.File) *slog.Logger {
-	var level slog.Level
+	level := new(slog.LevelVar)
+	level.Set(f.level())
+	return f.loggerTo(to, level)
+}
+
+func (f logFlags) level() (level slog.Level) {
 	_ = level.UnmarshalText([]byte(f.LogLevel)) // the enum has checked it
+	return level
+}
+
+// loggerTo writes in colour only where that is a terminal. What libraries write
+// by package log comes the same way.
+func (f logFlags) loggerTo(to io.Writer, level slog.Leveler) *slog.Logger {
 	var h slog.Handler = slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level})
 	if f.LogFormat == "text" {
-		h = tint.NewTextHandler(to, &tint.Options{Level: level, TimeFormat: time.DateTime, NoColor: !term.IsTerminal(int(to.Fd()))})
+		h = tint.NewTextHandler(to, &tint.Options{Level: level, TimeFormat: time.DateTime, NoColor: !isTerminal(to)})
 	}
 	logger := slog.New(h)
 	slog.SetDefault(logger)
 	return logger
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -50,8 +50,11 @@ func run(args []string, t terminal) int {
 	if err != nil {
 		return t.report(err, false)
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "store":
+		args = append(args[:1:1], splitStoreArgs(args[1:])...)
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {

@@ -50,11 +50,11 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// embedded is the store in this process, with its door for Redis clients.
+// embedded is the store in this process, with its doors for Redis clients.
 type embedded struct {
 	db     *limpet.DB
 	server *server.Server
-	served chan error // Serve's end
+	served chan error // Serve's end, of each door
 }
 
 // start opens the store of a directory and serves it on a listener, which it
@@ -65,18 +65,32 @@ func (c *storeFlags) start(l net.Listener, logger *slog.Logger) (*embedded, erro
 		_ = l.Close()
 		return nil, failf(exitUsage, "--%s", err)
 	}
-	db, err := limpet.Open(c.Dir, &limpet.Options{Fsync: policy, Password: c.StorePassword, Logger: logger})
+	e, err := openStore(c.Dir, limpet.Options{Fsync: policy, Password: c.StorePassword, Logger: logger}, server.Options{Logger: logger}, l)
 	if err != nil {
-		_ = l.Close()
-		return nil, explainOpen(c.Dir, err)
+		return nil, err
 	}
-	e := &embedded{db: db, server: server.New(db, server.Options{Logger: logger}), served: make(chan error, 1)}
-	go func() { e.served <- e.server.Serve(l) }()
 	logger.Info("the store is ready for Redis clients", "addr", l.Addr().String(), "dir", c.Dir, "appendfsync", c.AppendFsync)
 	return e, nil
 }
 
-// stop closes the door, syncs everything and releases the directory.
+// openStore opens a store for which doors are open already; they are closed when
+// that fails.
+func openStore(dir string, o limpet.Options, so server.Options, doors ...net.Listener) (*embedded, error) {
+	db, err := limpet.Open(dir, &o)
+	if err != nil {
+		for _, l := range doors {
+			_ = l.Close()
+		}
+		return nil, explainOpen(dir, err)
+	}
+	e := &embedded{db: db, server: server.New(db, so), served: make(chan error, len(doors))}
+	for _, l := range doors {
+		go func() { e.served <- e.server.Serve(l) }()
+	}
+	return e, nil
+}
+
+// stop closes the doors, syncs everything and releases the directory.
 func (e *embedded) stop() error {
 	_ = e.server.Close()
 	if err := e.db.Close(); err != nil {

@@ -137,6 +137,9 @@ func TestMissingAndRefused_NameOnlyWhatIsAskedFor(t *testing.T) {
 	if got := fmt.Sprint(s.Missing()); got != "[maxmemory 104857600]" {
 		t.Error(got)
 	}
+	if got := parse(t, "", "save 60 1").Missing(); len(got) != 2 || got[0] != `appendonly no (goes on as with appendonly "yes")` || got[1] != `save 60 1 (goes on as with save "")` {
+		t.Errorf("%q", got)
+	}
 	if got := fmt.Sprint(s.Refused()); got != "[replicaof h 1 user joe loadmodule /m.so]" {
 		t.Error(got)
 	}

@@ -30,6 +30,10 @@ type Parser struct {
 	// Dir is the working directory: what include means by a relative path, until
 	// a dir line changes it. "" is the process's.
 	Dir string
+	// BuiltIn is a configuration that is read before all others and in whose place
+	// the first save line stands, as in that of Redis's defaults. Its lines do not
+	// count.
+	BuiltIn string
 	// MissingDirOK accepts a dir line that names nothing yet.
 	MissingDirOK bool
 	// ReadFile reads an included file; nil is os.ReadFile.
@@ -97,6 +101,10 @@ func (p *Parser) Parse(sources ...Source) (*Settings, error) {
 	for name := range strings.FieldsSeq(commandNames) {
 		r.commands[name] = name
 	}
+	if err := r.source(Source{Name: "the built-in settings", Text: p.BuiltIn}, 0); err != nil {
+		return nil, err
+	}
+	clear(r.settings.given)
 	joined := 0
 	for _, s := range sources {
 		if s.Name == CommandLine {

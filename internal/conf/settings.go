@@ -37,6 +37,16 @@ func (s *Settings) Get(name string) string {
 	return d.Default
 }
 
+// Set changes the value of a directive as a line of the configuration would.
+func (s *Settings) Set(name, value string) error {
+	d := Lookup(name)
+	v, err := d.read([]string{value}, s.Get(d.Name), false)
+	if err == nil {
+		s.values[d.Name] = v
+	}
+	return err
+}
+
 // Given tells whether some line has set a directive, be it to its default.
 func (s *Settings) Given(name string) bool { return s.given[Lookup(name).Name] }
 
@@ -77,9 +87,15 @@ func (s *Settings) Refused() []string {
 
 func (s *Settings) asking(kind Support) (lines []string) {
 	for _, d := range directives {
-		if v := s.Get(d.Name); d.Support == kind && v != d.has {
-			lines = append(lines, strings.TrimSpace(d.Name+" "+v))
+		v := s.Get(d.Name)
+		if d.Support != kind || v == d.has {
+			continue
 		}
+		line := strings.TrimSpace(d.Name + " " + v)
+		if d.has != d.Default {
+			line += " (goes on as with " + d.Name + " " + Quote(d.has) + ")"
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	return lines
