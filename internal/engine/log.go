@@ -61,7 +61,12 @@ type commitLog struct {
 	cut      *rotation // where the next file begins, nil if nowhere
 	syncDue  bool      // a second has passed with something unsynced
 	stopping bool
-	taken    int // bytes that the goroutine is writing
+	taken    int  // bytes that the goroutine is writing
+	off      bool // there is no file: what is appended counts as synced at once
+	draining bool // everything is to be synced now, and then the file goes
+	working  bool // the goroutine is at a job, with the file in its hands
+
+	gather gathering
 
 	listeners map[int]func() // told of progress
 	nextID    int
@@ -84,11 +89,15 @@ type rotation struct {
 	result chan error
 }
 
+// newCommitLog is a log that goes on in a file; nil is none, see begin.
 func newCommitLog(file logFile, policy Policy, c clock.Clock, logger *slog.Logger) *commitLog {
 	l := &commitLog{clock: c, logger: logger, file: file, lastSync: c.Now(), done: make(chan struct{}), listeners: map[int]func(){}}
 	l.policy.Store(int32(policy))
-	l.size.Store(file.Size())
 	l.wake, l.progress = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
+	l.off = file == nil
+	if !l.off {
+		l.size.Store(file.Size())
+	}
 	go l.run()
 	go l.tick()
 	return l
@@ -98,9 +107,16 @@ func newCommitLog(file logFile, policy Policy, c clock.Clock, logger *slog.Logge
 // caller holds the engine's lock, which gives the order.
 func (l *commitLog) append(records []byte, seq uint64) {
 	l.mu.Lock()
+	if l.off {
+		l.passOver(seq)
+		l.mu.Unlock()
+		return
+	}
 	l.buf = append(l.buf, records...)
 	l.appended = seq
-	l.wake.Signal()
+	if !l.gather.active || l.gather.enough(l) {
+		l.wake.Signal()
+	}
 	l.mu.Unlock()
 }
 
@@ -196,6 +212,8 @@ func (l *commitLog) rotateHere(turn func(old logFile) (logFile, error)) (result 
 	switch {
 	case l.broken != nil:
 		r.result <- l.broken
+	case l.off:
+		r.result <- errLogOff
 	case l.cut != nil || l.stopping:
 		r.result <- errors.New("engine: the log is already being rotated or closed")
 	default:
@@ -273,8 +291,8 @@ func (l *commitLog) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.broken
-	if closeErr := l.file.Close(); err == nil {
-		err = closeErr
+	if l.file != nil {
+		err = errors.Join(err, l.file.Close())
 	}
 	l.file = nil
 	l.announce()
@@ -327,12 +345,16 @@ func (l *commitLog) next(spare []byte) (j job, ok bool) {
 	defer l.mu.Unlock()
 	for {
 		policy := Policy(l.policy.Load())
+		if !l.stopping && l.cut == nil && l.broken == nil && l.gather.wait(l, policy) {
+			continue
+		}
 		behind := l.synced < l.appended
-		due := behind && (policy == Always || policy == EverySec && l.syncDue || l.stopping)
+		due := behind && (policy == Always || policy == EverySec && l.syncDue || l.stopping || l.draining)
 		idle := l.broken != nil || l.cut == nil && len(l.buf) == 0 && !due
 		if l.broken != nil && l.cut != nil {
 			l.cut.result <- l.broken
 			l.cut = nil
+			l.announce()
 		}
 		switch {
 		case idle && l.stopping:
@@ -344,11 +366,12 @@ func (l *commitLog) next(spare []byte) (j job, ok bool) {
 		}
 		if l.cut != nil {
 			j = job{bytes: l.cut.before, seq: l.cut.seq, sync: true, cut: l.cut}
-			l.taken = len(j.bytes)
+			l.taken, l.working = len(j.bytes), true
 			return j, true
 		}
 		j = job{bytes: l.buf, seq: l.appended, sync: due}
-		l.buf, l.taken = spare[:0], len(j.bytes)
+		l.gather.taken(l)
+		l.buf, l.taken, l.working = spare[:0], len(j.bytes), true
 		if due {
 			l.syncDue = false
 		}
@@ -369,7 +392,8 @@ func (l *commitLog) do(j job) {
 	took := l.clock.Now().Sub(began)
 
 	l.mu.Lock()
-	l.taken = 0
+	l.taken, l.working = 0, j.cut != nil
+	l.gather.begin(l, took)
 	switch {
 	case err != nil:
 		l.fail(err)
@@ -410,9 +434,9 @@ func (l *commitLog) turn(r *rotation, err error) {
 		l.size.Store(file.Size())
 	case fatal != nil:
 		l.fail(fatal)
-		l.announce()
 	}
-	l.cut = nil
+	l.cut, l.working = nil, false
+	l.announce()
 	l.mu.Unlock()
 	r.result <- err
 }
