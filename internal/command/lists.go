@@ -257,10 +257,13 @@ func ltrim(c *Ctx) {
 		if lo > hi {
 			lo, hi = 0, -1
 		}
+		before := l.Len()
 		l.Trim(int(lo), int(hi)+1)
 		c.touch(c.Args[1])
 		c.dropIfEmpty(c.Args[1], l.Len())
-		c.logVerbatim()
+		if l.Len() != before {
+			c.logVerbatim()
+		}
 	}
 	c.W.OK()
 }

@@ -130,7 +130,11 @@ func (t *trimSpec) canonical(c *Ctx, s streamValue) [][]byte {
 	}
 	args := append([][]byte(nil), c.Args[:t.word]...)
 	if t.byID {
-		args = append(args, []byte("MINID"), []byte("="), []byte(s.FirstID().String()))
+		first := stream.MaxID // of nothing that is left
+		if s.Len() > 0 {
+			first = s.FirstID()
+		}
+		args = append(args, []byte("MINID"), []byte("="), []byte(first.String()))
 	} else {
 		args = append(args, []byte("MAXLEN"), []byte("="), appendInt(nil, int64(s.Len())))
 	}

@@ -311,6 +311,7 @@ func zpop(c *Ctx, last bool) {
 		c.W.Array(2 * n)
 	}
 	c.popMembers(c.Args[1], z, n, last, nested)
+	c.logVerbatim()
 }
 
 // popMembers removes n members from one end, writes them, and logs it in the
@@ -330,12 +331,6 @@ func (c *Ctx) popMembers(key []byte, z zsetValue, n int, last, nested bool) {
 	}
 	c.touch(key)
 	c.dropIfEmpty(key, z.Len())
-	name := []byte("ZPOPMIN")
-	if last {
-		name = []byte("ZPOPMAX")
-	}
-	var digits [20]byte
-	c.log(name, key, appendInt(digits[:0], int64(n)))
 }
 
 func zmpop(c *Ctx) {
@@ -370,6 +365,11 @@ func zmpop(c *Ctx) {
 		c.W.Bulk(key)
 		c.W.Array(n)
 		c.popMembers(key, z, n, last, true)
+		name := []byte("ZPOPMIN")
+		if last {
+			name = []byte("ZPOPMAX")
+		}
+		c.log(name, key, appendInt(nil, int64(n)))
 		return
 	}
 	c.W.NullArray()
