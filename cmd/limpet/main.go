@@ -37,7 +37,12 @@ type terminal struct {
 	out, err *os.File
 }
 
-func main() { os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr})) }
+func main() {
+	if run := personality(os.Args[0]); run != nil {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr}))
+}
 
 func run(args []string, t terminal) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
