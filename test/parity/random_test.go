@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -27,14 +26,7 @@ const (
 // Requests made at random get the same replies from both servers, and leave the
 // same keys, values and deadlines behind.
 func TestRandom_RepliesAndKeyspacesAreTheRealOnes(t *testing.T) {
-	seed, given := uint64(time.Now().UnixNano()), false
-	if text := os.Getenv("LIMPET_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal("LIMPET_SEED: ", err)
-		}
-		given = true
-	}
+	seed, given := seedOf(t)
 	budget := shortTime
 	if os.Getenv("LIMPET_TORTURE") != "" {
 		budget = tortureTime
@@ -59,6 +51,19 @@ func TestRandom_RepliesAndKeyspacesAreTheRealOnes(t *testing.T) {
 			t.Logf("%d requests, last seed %d", requests, seed)
 		})
 	}
+}
+
+// seedOf is LIMPET_SEED, or a new one.
+func seedOf(t *testing.T) (seed uint64, given bool) {
+	text := os.Getenv("LIMPET_SEED")
+	if text == "" {
+		return uint64(time.Now().UnixNano()), false
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal("LIMPET_SEED: ", err)
+	}
+	return seed, true
 }
 
 // request is one step of a script.
@@ -97,7 +102,7 @@ func (d difference) Error() string { return d.request.String() + d.error.Error()
 
 // generate makes the script of a round.
 func generate(family string, seed uint64) (script []request) {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), start: time.Now()}
+	g := newGenerator(seed)
 	if g.IntN(2) == 0 {
 		for conn := range 2 {
 			script = append(script, request{conn: conn, args: [][]byte{[]byte("HELLO"), []byte("3")}, mark: '!'})
