@@ -92,6 +92,9 @@ func (e *Engine) endUnit() (seq uint64) {
 		return 0
 	}
 	e.seq++
+	if !e.logging {
+		return e.seq
+	}
 	e.records = e.annotate(e.records)
 	e.records, e.logDB = e.unit.Effects().AppendTo(e.records, e.logDB, e.unit.Independent())
 	return e.seq

@@ -33,11 +33,12 @@ var settings = []setting{
 	{name: "aof-load-truncated", get: func(e *Engine) string { return yesNo(!e.options.RefuseTruncated) }},
 	{name: "aof-timestamp-enabled", get: func(e *Engine) string { return yesNo(e.options.Timestamps) },
 		set: boolSetting(func(e *Engine) *bool { return &e.options.Timestamps })},
-	{name: "aof-use-rdb-preamble", get: fixed("yes")},
+	{name: "aof-use-rdb-preamble", get: func(e *Engine) string { return yesNo(!e.options.RESPBase) },
+		set: notSetting(func(e *Engine) *bool { return &e.options.RESPBase })},
 	{name: "appenddirname", get: func(e *Engine) string { return e.options.AppendDirName }},
 	{name: "appendfilename", get: func(e *Engine) string { return e.options.AppendFileName }},
 	{name: "appendfsync", get: func(e *Engine) string { return Policy(e.log.policy.Load()).String() }, set: setFsync},
-	{name: "appendonly", get: fixed("yes")},
+	{name: "appendonly", get: func(e *Engine) string { return yesNo(e.logState != logOff) }, set: setAppendOnly},
 	{name: "auto-aof-rewrite-min-size", get: func(e *Engine) string { return strconv.FormatInt(e.options.RewriteMinSize, 10) },
 		set: func(e *Engine, v string) error {
 			n, err := parseMemory(v)

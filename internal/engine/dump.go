@@ -3,18 +3,15 @@ package engine
 import (
 	"errors"
 	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"limpet/internal/command"
 	"limpet/internal/keyspace"
-	"limpet/rdb"
 	"limpet/vfs"
 )
 
-// dump is a snapshot on its way into an RDB file.
+// dump is a snapshot on its way into a file.
 //
 // Keys are encoded under the engine's lock, by the walk or by the writer that is
 // about to change them, into a spool in memory; the spool goes to the file
@@ -22,11 +19,20 @@ import (
 type dump struct {
 	e       *Engine
 	file    vfs.File
+	form    form
+	lock    sync.Locker // e.mu, or nothing when the caller holds it all the time
 	snap    *keyspace.Snapshot
-	enc     *rdb.Encoder
 	spool   []byte // guarded by e.mu
 	err     error  // first failure to encode; guarded by e.mu
 	aborted bool   // given up for another dump; guarded by e.mu
+}
+
+// form is how a dump is written. Its methods are called under e.mu and write to
+// the dump, which is its spool.
+type form interface {
+	begin(d *dump) error // d.snap is cut
+	entry(db int, key string, e keyspace.Entry) error
+	end() error
 }
 
 // How much the walk does before it lets others run.
@@ -52,7 +58,7 @@ func (d *dump) save(db int, key string, e keyspace.Entry) {
 	if d.err != nil {
 		return
 	}
-	d.err = d.enc.Entry(rdb.Entry{DB: db, Key: []byte(key), ExpireAtMs: e.Deadline, Value: keyspace.ToRDB(e.Object)})
+	d.err = d.form.entry(db, key, e)
 }
 
 // noLock stands in for the engine's lock when the caller holds it all the time.
@@ -65,9 +71,9 @@ func (noLock) Unlock() {}
 // the engine's lock, or nothing when the caller holds it. atCut is called under
 // the lock at the moment of the cut. The file is removed when it could not be
 // completed.
-func (e *Engine) writeDump(file vfs.File, isBase bool, lock sync.Locker, atCut func()) error {
-	d := &dump{e: e, file: file}
-	if err := d.run(isBase, lock, atCut); err != nil {
+func (e *Engine) writeDump(file vfs.File, f form, lock sync.Locker, atCut func()) error {
+	d := &dump{e: e, file: file, form: f, lock: lock}
+	if err := d.run(atCut); err != nil {
 		_ = file.Close()
 		_ = e.options.FS.Remove(file.Name())
 		return err
@@ -75,45 +81,41 @@ func (e *Engine) writeDump(file vfs.File, isBase bool, lock sync.Locker, atCut f
 	return nil
 }
 
-func (d *dump) run(isBase bool, lock sync.Locker, atCut func()) error {
+func (d *dump) run(atCut func()) error {
 	e := d.e
-	lock.Lock()
+	d.lock.Lock()
 	began := e.clock.Now()
-	if err := d.interrupted(lock); err != nil {
-		lock.Unlock()
+	if err := d.interrupted(); err != nil {
+		d.lock.Unlock()
 		return err
 	}
 	e.dump = d
-	d.enc = rdb.NewEncoder(d, rdb.EncoderOptions{})
-	d.err = d.header(isBase)
 	d.snap = e.ks.BeginSnapshot(d.save)
-	d.snap.DBSizes(func(db, keys, volatile int) {
-		d.err = errors.Join(d.err, d.enc.SelectDB(db), d.enc.ResizeDB(keys, volatile))
-	})
+	d.err = d.form.begin(d)
 	e.saves.keysDone, e.saves.keysTotal = 0, d.snap.Keys()
 	if atCut != nil {
 		atCut()
 	}
 	e.saves.lastCut = e.clock.Now().Sub(began)
-	lock.Unlock()
+	d.lock.Unlock()
 
-	err := d.walk(lock)
+	err := d.walk()
 
-	lock.Lock()
+	d.lock.Lock()
 	if !d.aborted {
 		d.snap.End()
 		e.dump = nil
 	}
 	if err == nil {
-		err = d.interrupted(lock)
+		err = d.interrupted()
 	}
 	if err == nil {
-		err = errors.Join(d.err, d.enc.Close())
+		err = errors.Join(d.err, d.form.end())
 	}
 	rest := d.spool
 	d.spool = nil
 	e.dumping.set(0)
-	lock.Unlock()
+	d.lock.Unlock()
 
 	if err != nil {
 		return err
@@ -129,12 +131,14 @@ func (d *dump) run(isBase bool, lock sync.Locker, atCut func()) error {
 
 // interrupted says why the dump is to be given up, nil when it is not. e.mu is
 // held.
-func (d *dump) interrupted(lock sync.Locker) error {
-	_, foreground := lock.(noLock) // then Close waits for it, or is what asked for it
-	if d.aborted || d.e.stopping && !foreground {
+func (d *dump) interrupted() error {
+	if _, foreground := d.lock.(noLock); foreground {
+		return nil // nothing can have happened, and Close may have asked for it
+	}
+	if d.aborted || d.e.stopping {
 		return errStopped
 	}
-	return nil
+	return d.e.rewriteGivenUp()
 }
 
 // abortDump ends the snapshot of the dump that runs in the background, if any, so
@@ -148,13 +152,13 @@ func (e *Engine) abortDump() {
 }
 
 // walk goes through the keyspace in slices and writes the spool in between.
-func (d *dump) walk(lock sync.Locker) error {
+func (d *dump) walk() error {
 	var spare []byte
 	unsynced := 0
 	for done := false; !done; {
-		lock.Lock()
-		if err := d.interrupted(lock); err != nil {
-			lock.Unlock()
+		d.lock.Lock()
+		if err := d.interrupted(); err != nil {
+			d.lock.Unlock()
 			return err
 		}
 		began := d.e.clock.Now()
@@ -165,7 +169,7 @@ func (d *dump) walk(lock sync.Locker) error {
 		full, err := d.spool, d.err
 		d.spool = spare[:0]
 		d.e.dumping.set(0)
-		lock.Unlock()
+		d.lock.Unlock()
 
 		if err != nil {
 			return err
@@ -181,36 +185,6 @@ func (d *dump) walk(lock sync.Locker) error {
 		}
 		spare = reusable(full)
 		runtime.Gosched()
-	}
-	return nil
-}
-
-// header writes the facts that Redis writes. isBase marks the base of a log: in
-// it, keys past their deadline are kept, since the log says when they go.
-func (d *dump) header(isBase bool) error {
-	base := "0"
-	if isBase {
-		base = "1"
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return errors.Join(
-		d.enc.Aux("redis-ver", command.RedisVersion),
-		d.enc.Aux("redis-bits", "64"),
-		d.enc.Aux("ctime", strconv.FormatInt(d.e.clock.Now().Unix(), 10)),
-		d.enc.Aux("used-mem", strconv.FormatUint(m.HeapAlloc, 10)),
-		d.enc.Aux("aof-base", base),
-		d.functions(),
-	)
-}
-
-// functions carries the function libraries of the files that were loaded. They
-// cannot be called here, but a real Redis that takes over finds them again.
-func (d *dump) functions() error {
-	for _, source := range d.e.functions {
-		if err := d.enc.Function(source); err != nil {
-			return err
-		}
 	}
 	return nil
 }

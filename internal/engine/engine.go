@@ -49,10 +49,12 @@ type Engine struct {
 
 	seq     uint64 // number of the newest unit that changed something
 	records []byte // effects of the running batch, not yet with the log
+	logging bool   // effects are encoded for the log
 	handed  uint64 // newest unit whose effects the log has
 	logDB   int    // database selected at the end of the log, or NoDB
 	lastTS  int64  // second of the last annotation
 
+	logState    logState
 	saves       saves
 	dump        *dump // the snapshot under way, if any
 	baseSize    int64 // bytes of the base
@@ -205,7 +207,8 @@ func (e *Engine) Shutdown(s *command.Session, o command.ShutdownOptions) (wireEr
 	if o.Abort {
 		return "ERR No shutdown in progress."
 	}
-	if e.log.failure() != nil && !o.Force {
+	unfinished := e.logState == logStarting && e.saves.rewrite.running // Redis: "Writing initial AOF, can't exit"
+	if (e.log.failure() != nil || unfinished) && !o.Force {
 		return errShutdown
 	}
 	if o.Save || len(e.options.SavePoints) > 0 && !o.NoSave {

@@ -142,7 +142,7 @@ func infoPersistence(e *Engine, b *strings.Builder) {
 	field(b, "current_cow_peak", p.peak)
 	field(b, "current_cow_size", p.inFlight)
 	field(b, "current_cow_size_age", p.inFlightAge)
-	field(b, "current_fork_perc", "0.00")
+	field(b, "current_fork_perc", fmt.Sprintf("%.2f", 100*float64(p.keysDone)/float64(max(1, p.keysTotal))))
 	field(b, "current_save_keys_processed", p.keysDone)
 	field(b, "current_save_keys_total", p.keysTotal)
 	field(b, "rdb_changes_since_last_save", e.unit.Changes)
@@ -155,7 +155,7 @@ func infoPersistence(e *Engine, b *strings.Builder) {
 	field(b, "rdb_last_cow_size", p.save.lastPeak)
 	field(b, "rdb_last_load_keys_expired", e.loaded.expired)
 	field(b, "rdb_last_load_keys_loaded", e.loaded.keys)
-	field(b, "aof_enabled", 1)
+	field(b, "aof_enabled", flag(e.logState != logOff))
 	field(b, "aof_rewrite_in_progress", flag(p.rewrite.running))
 	field(b, "aof_rewrite_scheduled", flag(e.saves.rewriteQueued))
 	field(b, "aof_last_rewrite_time_sec", p.rewrite.lastSeconds)
@@ -167,6 +167,9 @@ func infoPersistence(e *Engine, b *strings.Builder) {
 	field(b, "aof_last_cow_size", p.rewrite.lastPeak)
 	field(b, "module_fork_in_progress", 0)
 	field(b, "module_fork_last_cow_size", 0)
+	if e.logState == logOff {
+		return
+	}
 	field(b, "aof_current_size", e.logSize())
 	field(b, "aof_base_size", e.baseSize)
 	field(b, "aof_pending_rewrite", 0)

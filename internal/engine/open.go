@@ -91,6 +91,13 @@ func (e *Engine) load() error {
 		return err
 	}
 	e.files = files
+	if e.options.NoAppendOnly {
+		if err := e.loadWithoutLog(); err != nil {
+			return err
+		}
+		e.begun(nil)
+		return nil
+	}
 	plan, err := files.Load()
 	if err != nil {
 		return err
@@ -119,15 +126,20 @@ func (e *Engine) load() error {
 		_ = writer.Close()
 		return err
 	}
-	e.rewriteBase = e.baseSize
-	e.unit.Changes = 0
-	e.ks.Stats = keyspace.Stats{}
-	e.log = newCommitLog(writer, e.options.Fsync, e.clock, e.logger)
+	e.rewriteBase, e.logging = e.baseSize, true
+	e.begun(writer)
 	l.report(e.clock.Now().Sub(began), replayed.Commands)
 	if err := files.DeleteHistory(); err != nil {
 		e.logger.Warn("files that a rewrite has replaced could not be deleted yet", "error", err)
 	}
 	return nil
+}
+
+// begun starts counting, and the log: in a file, or off for nil.
+func (e *Engine) begun(file logFile) {
+	e.unit.Changes = 0
+	e.ks.Stats = keyspace.Stats{}
+	e.log = newCommitLog(file, e.options.Fsync, e.clock, e.logger)
 }
 
 // begin opens the log for writing. A directory without one gets a first base: of
@@ -140,11 +152,11 @@ func (e *Engine) begin(plan *aof.Plan) (*aof.Writer, error) {
 	if err := e.loadDump(); err != nil {
 		return nil, err
 	}
-	base, err := e.files.CreateTempBase()
+	base, form, err := e.createBase()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.writeDump(base, true, noLock{}, nil); err != nil {
+	if err := e.writeDump(base, form, noLock{}, nil); err != nil {
 		return nil, err
 	}
 	return e.files.CreateWithBase(base.Name())
@@ -166,7 +178,11 @@ func (e *Engine) loadDump() error {
 	if _, err := l.Preamble(file); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	e.logger.Info("there was no log yet: its first base is made of the dump", "file", path, "keys", e.loaded.keys)
+	if e.logState == logOn {
+		e.logger.Info("there was no log yet: its first base is made of the dump", "file", path, "keys", e.loaded.keys)
+	} else {
+		e.logger.Info("the dump is loaded", "file", path, "keys", e.loaded.keys)
+	}
 	return nil
 }
 

@@ -30,6 +30,13 @@ type Options struct {
 	RewritePercentage int   // auto-aof-rewrite-percentage; 0 is 100, negative never
 	RewriteMinSize    int64 // auto-aof-rewrite-min-size, bytes; 0 is 64 MiB
 
+	// NoAppendOnly is appendonly no: there is no log, and what was not saved to
+	// dump.rdb is lost with the process. The start loads dump.rdb alone.
+	NoAppendOnly bool
+	// RESPBase is aof-use-rdb-preamble no: bases are written as commands, which is
+	// larger and loads more slowly, and which people can read.
+	RESPBase bool
+
 	// SavePoints is save: when dump.rdb is written without being asked for, and that
 	// it is when the engine is closed. None by default, since the log has it all.
 	SavePoints []SavePoint

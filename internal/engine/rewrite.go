@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"limpet/aof"
@@ -11,13 +12,13 @@ import (
 // file of what comes after it. The cut and the turn to the new incr are one
 // place in the order of writes.
 func (e *Engine) rewriteLog() error {
-	base, err := e.files.CreateTempBase()
+	base, form, err := e.createBase()
 	if err != nil {
 		return err
 	}
 	var first aof.Seq // the incr that begins at the cut
 	var rotated <-chan error
-	err = e.writeDump(base, true, &e.mu, func() {
+	err = e.writeDump(base, form, &e.mu, func() {
 		e.logDB = command.NoDB
 		rotated = e.log.rotateHere(func(old logFile) (logFile, error) {
 			w, err := e.files.Rotate(old.(*aof.Writer))
@@ -35,19 +36,9 @@ func (e *Engine) rewriteLog() error {
 		}
 	}
 	if err != nil {
-		e.remeasure()
 		return err
 	}
-	if err := e.files.CommitBase(base.Name(), first); err != nil {
-		e.remeasure()
-		return err
-	}
-	e.remeasure()
-	e.mu.Lock()
-	e.rewriteBase = e.logSize()
-	e.mu.Unlock()
-	e.deleteHistory()
-	return nil
+	return e.files.CommitBase(base.Name(), first)
 }
 
 // remeasure takes the sizes of the files anew. A failure leaves the old ones,
@@ -55,6 +46,9 @@ func (e *Engine) rewriteLog() error {
 func (e *Engine) remeasure() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.logState != logOn {
+		return
+	}
 	if err := e.measure(e.log.size.Load()); err != nil {
 		e.logger.Warn("the log's files could not be measured", "error", err)
 	}
@@ -101,7 +95,7 @@ func (h *healer) try() {
 // are refused.
 func (e *Engine) heal() error {
 	e.mu.Lock()
-	if e.saves.busy() || e.stopping {
+	if e.saves.busy() || e.stopping || e.logState != logOn {
 		e.mu.Unlock()
 		return nil // the job that runs will fail or end; then it is our turn
 	}
@@ -112,7 +106,13 @@ func (e *Engine) heal() error {
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.saves.rewrite.cancelled && err == nil {
+		err = errors.Join(errCancelled, writer.Close())
+	}
 	e.saves.end(&e.saves.rewrite, e.clock.Now(), err)
+	if errors.Is(err, errCancelled) {
+		return nil // there is no log any more to be healed
+	}
 	if err != nil {
 		return err
 	}
@@ -127,11 +127,11 @@ func (e *Engine) heal() error {
 }
 
 func (e *Engine) replaceLog() (*aof.Writer, error) {
-	base, err := e.files.CreateTempBase()
+	base, form, err := e.createBase()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.writeDump(base, true, &e.mu, nil); err != nil {
+	if err := e.writeDump(base, form, &e.mu, nil); err != nil {
 		return nil, err
 	}
 	writer, err := e.files.ReplaceAll(base.Name())

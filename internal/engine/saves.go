@@ -30,12 +30,13 @@ type saves struct {
 }
 
 type saveJob struct {
-	running bool
-	began   time.Time
-	took    time.Duration // of the last one; negative before the first
-	done    int
-	lastErr error
-	peak    int64 // bytes in the spool at most
+	running   bool
+	cancelled bool // what it writes is not wanted any more
+	began     time.Time
+	took      time.Duration // of the last one; negative before the first
+	done      int
+	lastErr   error
+	peak      int64 // bytes in the spool at most
 }
 
 func newSaves(now time.Time, gate *spoolGate) saves {
@@ -46,12 +47,16 @@ func (s *saves) busy() bool { return s.rewrite.running || s.save.running }
 
 func (s *saves) begin(j *saveJob, now time.Time) {
 	s.gate.peak.Store(0)
-	j.running, j.began = true, now
+	j.running, j.cancelled, j.began = true, false, now
 }
 
 func (s *saves) end(j *saveJob, now time.Time, err error) {
-	j.running, j.took, j.lastErr = false, now.Sub(j.began), err
+	j.running, j.took = false, now.Sub(j.began)
 	j.peak = s.gate.peak.Load()
+	if errors.Is(err, errCancelled) {
+		return // neither well nor badly done
+	}
+	j.lastErr = err
 	if err == nil {
 		j.done++
 	}
@@ -117,21 +122,40 @@ func (e *Engine) Rewrite() (status, wireError string) {
 // startRewrite begins a rewrite in the background. e.mu is held; nothing else is
 // being saved.
 func (e *Engine) startRewrite() {
+	switch e.logState {
+	case logOn:
+		e.runRewrite(e.rewriteLog)
+	case logOff:
+		e.runRewrite(e.rewriteAlone)
+	case logStarting:
+		e.runRewrite(func() error { return e.startLog(nil) })
+	}
+}
+
+// runRewrite runs one kind of rewrite in the background. e.mu is held.
+func (e *Engine) runRewrite(work func() error) {
 	e.saves.rewriteQueued = false
 	e.saves.begin(&e.saves.rewrite, e.clock.Now())
 	e.background.Go(func() {
-		err := e.rewriteLog()
+		err := work()
+		e.remeasure()
+		if err == nil {
+			e.deleteHistory()
+		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.saves.end(&e.saves.rewrite, e.clock.Now(), err)
-		if err != nil {
+		switch {
+		case errors.Is(err, errCancelled):
+		case err != nil:
 			e.saves.failures++
 			e.saves.notBefore = e.clock.Now().Add(rewriteBackOff(e.saves.failures))
-			e.logger.Error("the append-only file could not be rewritten; the old files stay in use", "error", err)
-			return
+			e.logger.Error("the append-only file could not be rewritten; what there was before counts", "error", err)
+		default:
+			e.saves.failures = 0
+			e.rewriteBase = e.logSize()
+			e.logger.Info("the append-only file was rewritten", "base_bytes", e.baseSize, "took", e.saves.rewrite.took)
 		}
-		e.saves.failures = 0
-		e.logger.Info("the append-only file was rewritten", "base_bytes", e.baseSize, "took", e.saves.rewrite.took)
 	})
 }
 
@@ -149,7 +173,7 @@ func rewriteBackOff(failures int) time.Duration {
 // size after the last rewrite, and is larger than a floor. e.mu is held.
 func (e *Engine) rewriteDue(now time.Time) bool {
 	size := e.logSize()
-	if e.options.RewritePercentage == 0 || size <= e.options.RewriteMinSize || now.Before(e.saves.notBefore) {
+	if e.logState != logOn || e.options.RewritePercentage == 0 || size <= e.options.RewriteMinSize || now.Before(e.saves.notBefore) {
 		return false
 	}
 	base := max(1, e.rewriteBase)
@@ -240,7 +264,7 @@ func (e *Engine) saveRDB(lock sync.Locker) (cut saveCut, err error) {
 	if err != nil {
 		return cut, err
 	}
-	err = e.writeDump(file, false, lock, func() { cut = saveCut{e.unit.Changes, e.seq} })
+	err = e.writeDump(file, &rdbForm{e: e}, lock, func() { cut = saveCut{e.unit.Changes, e.seq} })
 	if err != nil {
 		return cut, err
 	}

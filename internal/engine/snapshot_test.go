@@ -178,7 +178,7 @@ func TestSnapshot_UnderWriters_HoldsEachKeyOnceAsItWasAtTheCut(t *testing.T) {
 		}
 		var want picture
 		var changesAtCut uint64
-		if err := e.writeDump(file, true, &e.mu, func() { want, changesAtCut = pictureOf(t, e), e.seq }); err != nil {
+		if err := e.writeDump(file, &rdbForm{e: e, isBase: true}, &e.mu, func() { want, changesAtCut = pictureOf(t, e), e.seq }); err != nil {
 			t.Fatal(err)
 		}
 		b, err := vfs.ReadFile(mem, "/snapshot.rdb")
