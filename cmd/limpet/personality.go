@@ -16,6 +16,7 @@ var personalities = map[string]func(args []string) int{
 	"redis-cli": func(args []string) int {
 		return cli.Program{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: version}.Main(args)
 	},
+	"redis-server":    func(args []string) int { return redisServer(args, terminal{os.Stdout, os.Stderr}) },
 	"redis-check-aof": func(args []string) int { return checker().AOF(args) },
 	"redis-check-rdb": func(args []string) int { return checker().RDB(args) },
 }
