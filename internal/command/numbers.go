@@ -135,5 +135,3 @@ func formatLongDouble(f *big.Float) []byte {
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 func equalFoldString(a, b string) bool { return strings.EqualFold(a, b) }
-
-func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }

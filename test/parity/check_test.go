@@ -8,20 +8,14 @@ import (
 	"limpet/resp"
 )
 
-// Marks before a request say how the two replies to it are compared:
-//
-//	0    byte by byte
-//	'~'  the elements may come in any order
-//	'%'  the same for pairs of elements
-//	't'  integers may differ by clockSlack seconds, 'p' by as many in milliseconds
-//	'?'  only the kind is compared
-//	'!'  not at all
-//
-// Random requests have three more, which take several requests to judge; see
-// round.special.
+// clockSlack is by how many seconds the two servers' clocks, or the moments at
+// which they are asked, may lie apart.
 const clockSlack = 5
 
-// check compares two replies; the answer is nil when they are the same.
+// check compares two replies as the request's mark says, 0 for byte by byte; the
+// answer is nil when they are the same. The marks are those of the package
+// comment; random requests have four more, which take several requests to judge
+// and are [round.special]'s.
 func check(mark byte, real, ours []byte) error {
 	same := bytes.Equal(real, ours)
 	if !same && len(real) > 0 && len(ours) > 0 {

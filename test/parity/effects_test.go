@@ -580,7 +580,7 @@ func TestEffects_RandomRequests_AreLoggedAlike(t *testing.T) {
 	for end := time.Now().Add(budget); ; seed++ {
 		g := newGenerator(seed)
 		g.future = true
-		var script []request
+		script := []request{{args: g.packing()}}
 		for len(script) < roundLength {
 			if g.IntN(6) == 0 {
 				script = g.transaction(script)

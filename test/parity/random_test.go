@@ -103,6 +103,7 @@ func (d difference) Error() string { return d.request.String() + d.error.Error()
 // generate makes the script of a round.
 func generate(family string, seed uint64) (script []request) {
 	g := newGenerator(seed)
+	script = append(script, request{args: g.packing()})
 	if g.IntN(2) == 0 {
 		for conn := range 2 {
 			script = append(script, request{conn: conn, args: [][]byte{[]byte("HELLO"), []byte("3")}, mark: '!'})
@@ -121,6 +122,26 @@ func generate(family string, seed uint64) (script []request) {
 		}
 	}
 	return script
+}
+
+// packing sets how large packed collections may grow: the defaults, or so small
+// that a few elements outgrow them.
+func (g *generator) packing() [][]byte {
+	settings := []struct{ name, normal, small string }{
+		{"hash-max-listpack-entries", "512", "4"}, {"hash-max-listpack-value", "64", "10"}, {"set-max-intset-entries", "512", "3"},
+		{"zset-max-listpack-entries", "128", "4"}, {"zset-max-listpack-value", "64", "10"},
+		{"list-max-listpack-size", "-2", "3"}, {"stream-node-max-entries", "100", "3"},
+	}
+	args := [][]byte{[]byte("CONFIG"), []byte("SET")}
+	small := g.IntN(2) == 0
+	for _, s := range settings {
+		value := s.normal
+		if small {
+			value = s.small
+		}
+		args = append(args, []byte(s.name), []byte(value))
+	}
+	return args
 }
 
 func (g *generator) family() string {
