@@ -49,6 +49,8 @@ func stringOf(c *Ctx, o keyspace.Object, found bool) (b []byte, _, ok bool) {
 		return nil, false, true
 	}
 	switch v := o.(type) {
+	case *keyspace.Short:
+		return v.Bytes(), true, true
 	case keyspace.Bytes:
 		return v, true, true
 	case keyspace.Int:
@@ -73,8 +75,13 @@ func get(c *Ctx) {
 // put replaces a key's value and takes its deadline away.
 func (c *Ctx) put(key []byte, v keyspace.Object) {
 	c.touch(key)
-	c.DB.Put(key, v)
-	c.DB.SetDeadline(key, 0)
+	c.DB.Set(key, v, 0)
+}
+
+// putText is put for a string.
+func (c *Ctx) putText(key, text []byte) {
+	c.touch(key)
+	c.DB.SetText(key, text, 0)
 }
 
 var (
@@ -143,14 +150,12 @@ func (c *Ctx) storeSet(key, value []byte, o setOptions, deadline int64) {
 		return
 	}
 	c.touch(key)
-	c.DB.Put(key, keyspace.NewString(value))
-	if !o.keepTTL {
-		c.DB.SetDeadline(key, deadline)
-	}
 	if o.keepTTL {
+		c.DB.Put(key, keyspace.NewString(value))
 		c.log(wordSet, key, value, wordKeepTTL)
 		return
 	}
+	c.DB.SetText(key, value, deadline)
 	c.logSet(key, value, deadline)
 }
 
@@ -237,7 +242,7 @@ func setnx(c *Ctx) {
 		c.W.Int(0)
 		return
 	}
-	c.put(c.Args[1], keyspace.NewString(c.Args[2]))
+	c.putText(c.Args[1], c.Args[2])
 	c.logSet(c.Args[1], c.Args[2], 0)
 	c.W.Int(1)
 }
@@ -263,7 +268,7 @@ func getset(c *Ctx) {
 	} else {
 		c.W.Null()
 	}
-	c.put(c.Args[1], keyspace.NewString(c.Args[2]))
+	c.putText(c.Args[1], c.Args[2])
 	c.logSet(c.Args[1], c.Args[2], 0)
 }
 
@@ -342,6 +347,8 @@ func mget(c *Ctx) {
 	for _, key := range c.Args[1:] {
 		o, _ := c.view(key)
 		switch v := o.(type) {
+		case *keyspace.Short:
+			c.W.Bulk(v.Bytes())
 		case keyspace.Bytes:
 			c.W.Bulk(v)
 		case keyspace.Int:
@@ -382,7 +389,7 @@ var wordMset = []byte("MSET")
 func (c *Ctx) storeAll() {
 	for i := 1; i < len(c.Args); i += 2 {
 		c.exists(c.Args[i]) // one that has expired is logged as deleted first
-		c.put(c.Args[i], keyspace.NewString(c.Args[i+1]))
+		c.putText(c.Args[i], c.Args[i+1])
 	}
 	pairs := append([][]byte{wordMset}, c.Args[1:]...)
 	c.log(pairs...)
@@ -518,20 +525,17 @@ func decrby(c *Ctx) {
 func increment(c *Ctx, by int64) {
 	key := c.Args[1]
 	o, found := c.edit(key)
-	var n int64
-	switch v := o.(type) {
-	case keyspace.Int:
+	n := int64(0)
+	if v, isInt := o.(keyspace.Int); isInt {
 		n = int64(v)
-	case keyspace.Bytes:
-		parsed, ok := resp.ParseInt(v)
+	} else {
+		text, found, ok := stringOf(c, o, found)
 		if !ok {
-			c.fail(errNotInteger)
 			return
 		}
-		n = parsed
-	default:
-		if found {
-			c.fail(errWrongType)
+		// Text may be a number too, when a command other than SET has made it.
+		if n, ok = resp.ParseInt(text); found && !ok {
+			c.fail(errNotInteger)
 			return
 		}
 	}

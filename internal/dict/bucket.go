@@ -3,6 +3,7 @@ package dict
 import (
 	"bytes"
 	"iter"
+	"slices"
 )
 
 const (
@@ -26,41 +27,31 @@ type BucketMeta struct {
 }
 
 // Bucket is a view of one bucket, valid until the next change to the Map.
-type Bucket[V any] struct{ b *bucket[V] }
+type Bucket[E Entry] struct{ b *bucket[E] }
 
 // Meta returns the bucket's words.
-func (b Bucket[V]) Meta() *BucketMeta { return &b.b.meta }
+func (b Bucket[E]) Meta() *BucketMeta { return &b.b.meta }
 
 // Len returns the number of entries in the bucket.
-func (b Bucket[V]) Len() int { return len(b.b.entries) }
+func (b Bucket[E]) Len() int { return len(b.b.entries) }
 
 // All yields the bucket's entries, in no order.
-func (b Bucket[V]) All() iter.Seq2[string, V] {
-	return func(yield func(string, V) bool) {
-		for i := range b.b.entries {
-			if e := &b.b.entries[i]; !yield(e.key, e.val) {
-				return
-			}
-		}
-	}
-}
+func (b Bucket[E]) All() iter.Seq[E] { return slices.Values(b.b.entries) }
 
-type bucket[V any] struct {
-	entries []entry[V]
+// Entry is what a [Table] holds: something that knows its key, which never
+// changes while it is in the table.
+type Entry interface{ Key() string }
+
+type bucket[E Entry] struct {
+	entries []E
 	meta    BucketMeta
 	tags    [tagged]byte // of entries[:tagged]
-}
-
-// entry has the key last because a V of size zero at the end would be padded.
-type entry[V any] struct {
-	val V
-	key string
 }
 
 func tag(h uint64) byte { return byte(h) }
 
 // find returns the index of key, or -1.
-func (b *bucket[V]) find(h uint64, key []byte) int {
+func (b *bucket[E]) find(h uint64, key []byte) int {
 	n := min(len(b.entries), tagged)
 	for i := 0; i < n; i++ {
 		j := bytes.IndexByte(b.tags[i:n], tag(h))
@@ -68,12 +59,12 @@ func (b *bucket[V]) find(h uint64, key []byte) int {
 			break
 		}
 		i += j
-		if b.entries[i].key == string(key) {
+		if b.entries[i].Key() == string(key) {
 			return i
 		}
 	}
 	for i := tagged; i < len(b.entries); i++ {
-		if b.entries[i].key == string(key) {
+		if b.entries[i].Key() == string(key) {
 			return i
 		}
 	}
@@ -82,31 +73,31 @@ func (b *bucket[V]) find(h uint64, key []byte) int {
 
 // findString is find for a string; one generic function for both is slower
 // on the path that every command takes.
-func (b *bucket[V]) findString(h uint64, key string) int {
+func (b *bucket[E]) findString(h uint64, key string) int {
 	for i := range b.entries {
 		if i < tagged && b.tags[i] != tag(h) {
 			continue
 		}
-		if b.entries[i].key == key {
+		if b.entries[i].Key() == key {
 			return i
 		}
 	}
 	return -1
 }
 
-func (b *bucket[V]) add(h uint64, key string, v V) {
+func (b *bucket[E]) add(h uint64, e E) {
 	n := len(b.entries)
 	if n == cap(b.entries) {
 		b.resize(n + max(minCap, n/4))
 	}
-	b.entries = append(b.entries, entry[V]{v, key})
+	b.entries = append(b.entries, e)
 	if n < tagged {
 		b.tags[n] = tag(h)
 	}
 }
 
 // remove fills the gap with the last entry.
-func (b *bucket[V]) remove(i int) {
+func (b *bucket[E]) remove(i int) {
 	last := len(b.entries) - 1
 	if i != last {
 		b.entries[i] = b.entries[last]
@@ -114,11 +105,11 @@ func (b *bucket[V]) remove(i int) {
 			if last < tagged {
 				b.tags[i] = b.tags[last]
 			} else {
-				b.tags[i] = tag(hashOf(b.entries[i].key))
+				b.tags[i] = tag(hashOf(b.entries[i].Key()))
 			}
 		}
 	}
-	b.entries[last] = entry[V]{}
+	clear(b.entries[last:])
 	b.entries = b.entries[:last]
 	switch {
 	case last == 0:
@@ -128,6 +119,6 @@ func (b *bucket[V]) remove(i int) {
 	}
 }
 
-func (b *bucket[V]) resize(c int) {
-	b.entries = append(make([]entry[V], 0, c), b.entries...)
+func (b *bucket[E]) resize(c int) {
+	b.entries = append(make([]E, 0, c), b.entries...)
 }

@@ -37,11 +37,11 @@
 // Stamp and the smallest Epoch. A snapshot needs three things:
 //
 //  1. At the cut, choose an epoch above all earlier ones and install
-//     [Map.BeforeChange]. A bucket with a smaller Epoch has not been saved
+//     [Table.BeforeChange]. A bucket with a smaller Epoch has not been saved
 //     and holds exactly what it held at the cut.
 //  2. The hook, called before any change to a bucket, saves the bucket if its
 //     Epoch is smaller and then sets it.
-//  3. The walker calls [Map.ScanBucket] from cursor 0 until it returns 0 and
+//  3. The walker calls [Table.ScanBucket] from cursor 0 until it returns 0 and
 //     does the same with every bucket that it is shown.
 //
 // Then every entry that existed at the cut is saved exactly once, with its

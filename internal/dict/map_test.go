@@ -169,11 +169,11 @@ func TestMap_EditAndFind_PointAtTheStoredValue(t *testing.T) {
 	}
 	m.Set([]byte("k"), 1)
 	calls := 0
-	m.BeforeChange = func(b Bucket[int]) {
+	m.BeforeChange = func(b Bucket[Pair[int]]) {
 		calls++
-		for _, v := range b.All() {
-			if v != 1 {
-				t.Errorf("hook saw %d, want the value before the change", v)
+		for p := range b.All() {
+			if p.Value() != 1 {
+				t.Errorf("hook saw %d, want the value before the change", p.Value())
 			}
 		}
 	}

@@ -5,15 +5,15 @@ import "iter"
 // ScanBucket shows the bucket at the cursor to yield and returns the cursor
 // of the next one, 0 after the last. A scan starts at 0. Any number is a
 // valid cursor; it is less than 1<<48 when it comes from here.
-func (m *Map[V]) ScanBucket(cursor uint64, yield func(Bucket[V])) (next uint64) {
-	if m.dir == nil {
+func (t *Table[E]) ScanBucket(cursor uint64, yield func(Bucket[E])) (next uint64) {
+	if t.dir == nil {
 		return 0
 	}
 	h := cursor << (64 - positionBits)
-	s := m.segment(h)
+	s := t.segment(h)
 	b := s.bucket(h)
 	span := uint64(1) << (positionBits - s.depth - s.bits) // positions in b
-	yield(Bucket[V]{b})
+	yield(Bucket[E]{b})
 	return (cursor&^(span-1) + span) & (1<<positionBits - 1)
 }
 
@@ -21,27 +21,27 @@ func (m *Map[V]) ScanBucket(cursor uint64, yield func(Bucket[V])) (next uint64) 
 // none, and returns the next cursor, 0 when the scan is complete. Every entry
 // present throughout a scan is shown at least once, however the table grows
 // or shrinks between the calls.
-func (m *Map[V]) Scan(cursor uint64, yield func(key string, v V)) (next uint64) {
-	return m.ScanBucket(cursor, func(b Bucket[V]) {
+func (t *Table[E]) Scan(cursor uint64, yield func(E)) (next uint64) {
+	return t.ScanBucket(cursor, func(b Bucket[E]) {
 		for i := range b.b.entries {
-			yield(b.b.entries[i].key, b.b.entries[i].val)
+			yield(b.b.entries[i])
 		}
 	})
 }
 
 // All yields every entry once, in the order of a Scan.
-func (m *Map[V]) All() iter.Seq2[string, V] {
-	return func(yield func(string, V) bool) {
-		for i := 0; i < len(m.dir); {
-			s := m.dir[i]
+func (t *Table[E]) All() iter.Seq[E] {
+	return func(yield func(E) bool) {
+		for i := 0; i < len(t.dir); {
+			s := t.dir[i]
 			for j := range s.buckets {
 				for k := range s.buckets[j].entries {
-					if e := &s.buckets[j].entries[k]; !yield(e.key, e.val) {
+					if !yield(s.buckets[j].entries[k]) {
 						return
 					}
 				}
 			}
-			i += len(m.dir) >> s.depth
+			i += len(t.dir) >> s.depth
 		}
 	}
 }
@@ -52,39 +52,38 @@ const (
 )
 
 // Random returns an entry chosen by rnd, a uniform random number: nearly
-// every entry is equally likely. ok is false when the Map is empty.
+// every entry is equally likely. ok is false when the table is empty.
 //
 // It throws darts at slots: positions by their share of the hash, then one of
 // more slots than the bucket has entries, twice as many for a bucket that
 // covers twice the positions. A miss draws again. In a table so thin that
 // darts keep missing, the next bucket with entries is taken.
-func (m *Map[V]) Random(rnd uint64) (key string, v V, ok bool) {
-	if m.n == 0 {
-		return "", v, false
+func (t *Table[E]) Random(rnd uint64) (e E, ok bool) {
+	if t.n == 0 {
+		return e, false
 	}
 	for range randomTries {
 		rnd = mix(rnd)
-		s := m.segment(rnd)
+		s := t.segment(rnd)
 		b := s.bucket(rnd)
-		slots := randomSlots << (m.depth - s.depth)
+		slots := randomSlots << (t.depth - s.depth)
 		i := int(mix(rnd) % uint64(slots))
 		if n := len(b.entries); n > randomSlots {
 			i %= n
 		}
 		if i < len(b.entries) {
-			return b.entries[i].key, b.entries[i].val, true
+			return b.entries[i], true
 		}
 	}
 	cursor := mix(rnd) >> (64 - positionBits)
 	for {
-		cursor = m.ScanBucket(cursor, func(b Bucket[V]) {
+		cursor = t.ScanBucket(cursor, func(b Bucket[E]) {
 			if n := uint64(b.Len()); n > 0 {
-				e := &b.b.entries[mix(rnd+1)%n]
-				key, v, ok = e.key, e.val, true
+				e, ok = b.b.entries[mix(rnd+1)%n], true
 			}
 		})
 		if ok {
-			return key, v, true
+			return e, true
 		}
 	}
 }

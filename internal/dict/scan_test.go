@@ -107,12 +107,13 @@ func TestSnapshot_WritersGrowAndShrinkTheTable_EveryKeyOfTheCutIsSavedOnce(t *te
 			want[k] = *v
 		}
 		saved := map[string]int{}
-		save := func(b Bucket[*int]) {
+		save := func(b Bucket[Pair[*int]]) {
 			if b.Meta().Epoch >= epoch {
 				return
 			}
 			b.Meta().Epoch = epoch
-			for k, v := range b.All() {
+			for p := range b.All() {
+				k, v := p.Key(), p.Value()
 				if _, twice := saved[k]; twice {
 					t.Fatalf("epoch %d: %q saved twice", epoch, k)
 				}
@@ -146,7 +147,7 @@ func TestSnapshot_WritersGrowAndShrinkTheTable_EveryKeyOfTheCutIsSavedOnce(t *te
 func TestSnapshot_FirstInsertIntoAnEmptyMap_IsNotSaved(t *testing.T) {
 	var m Map[int]
 	hooked := 0
-	m.BeforeChange = func(b Bucket[int]) {
+	m.BeforeChange = func(b Bucket[Pair[int]]) {
 		hooked++
 		if b.Len() != 0 {
 			t.Error("the hook saw the new entry")

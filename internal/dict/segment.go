@@ -15,8 +15,8 @@ const (
 // segment is an array of 1<<bits buckets that share the first depth bits of
 // the position. Only the segment of depth 0, alone in a small table, has
 // fewer than maxBits.
-type segment[V any] struct {
-	buckets []bucket[V]
+type segment[E Entry] struct {
+	buckets []bucket[E]
 	n       int // entries in all buckets
 	depth   uint8
 	bits    uint8
@@ -24,32 +24,32 @@ type segment[V any] struct {
 
 func hashOf(key string) uint64 { return maphash.String(seed, key) }
 
-func (s *segment[V]) bucket(h uint64) *bucket[V] {
+func (s *segment[E]) bucket(h uint64) *bucket[E] {
 	return &s.buckets[h<<s.depth>>(64-s.bits)] // a shift by 64 gives 0
 }
 
-func (s *segment[V]) full() bool   { return s.n >= fullLoad<<s.bits }
-func (s *segment[V]) sparse() bool { return s.n < emptyLoad<<s.bits && s.depth+s.bits > 0 }
+func (s *segment[E]) full() bool   { return s.n >= fullLoad<<s.bits }
+func (s *segment[E]) sparse() bool { return s.n < emptyLoad<<s.bits && s.depth+s.bits > 0 }
 
 // grow makes room in s, the segment of hash h, and says whether it did. It
 // refuses where the directory would outgrow the table, which needs hashes
 // that no seeded hash function gives; buckets then grow instead.
-func (m *Map[V]) grow(h uint64, s *segment[V]) bool {
+func (t *Table[E]) grow(h uint64, s *segment[E]) bool {
 	if s.bits < maxBits {
-		bigger := &segment[V]{buckets: make([]bucket[V], 2*len(s.buckets)), bits: s.bits + 1, n: s.n}
+		bigger := &segment[E]{buckets: make([]bucket[E], 2*len(s.buckets)), bits: s.bits + 1, n: s.n}
 		for i := range s.buckets {
 			s.buckets[i].split(&bigger.buckets[2*i], &bigger.buckets[2*i+1], bigger.bits)
 		}
-		m.replace(h, bigger)
+		t.replace(h, bigger)
 		return true
 	}
-	if s.depth == m.depth {
-		if len(m.dir) > m.n/16 {
+	if s.depth == t.depth {
+		if len(t.dir) > t.n/16 {
 			return false
 		}
-		m.double()
+		t.double()
 	}
-	left, right := newSegment[V](s.depth+1), newSegment[V](s.depth+1)
+	left, right := newSegment[E](s.depth+1), newSegment[E](s.depth+1)
 	for i := range s.buckets {
 		half, j := left, 2*i
 		if j >= len(s.buckets) {
@@ -60,21 +60,21 @@ func (m *Map[V]) grow(h uint64, s *segment[V]) bool {
 		half.n += len(a.entries) + len(b.entries)
 	}
 	top := uint64(1) << (63 - s.depth)
-	m.replace(h&^top, left)
-	m.replace(h|top, right)
-	if left.depth == m.depth {
-		m.deepest += 2
+	t.replace(h&^top, left)
+	t.replace(h|top, right)
+	if left.depth == t.depth {
+		t.deepest += 2
 	}
 	return true
 }
 
-func newSegment[V any](depth uint8) *segment[V] {
-	return &segment[V]{buckets: make([]bucket[V], 1<<maxBits), depth: depth, bits: maxBits}
+func newSegment[E Entry](depth uint8) *segment[E] {
+	return &segment[E]{buckets: make([]bucket[E], 1<<maxBits), depth: depth, bits: maxBits}
 }
 
 // split deals the entries of b out to left and right by bit number of the
 // position, counted from 1 at the top. Both inherit the words.
-func (b *bucket[V]) split(left, right *bucket[V], bit uint8) {
+func (b *bucket[E]) split(left, right *bucket[E], bit uint8) {
 	left.meta, right.meta = b.meta, b.meta
 	if len(b.entries) == 0 {
 		return
@@ -83,7 +83,7 @@ func (b *bucket[V]) split(left, right *bucket[V], bit uint8) {
 	known := min(len(b.entries), len(hashes))
 	n := 0 // of the known ones that go right
 	for i := range known {
-		hashes[i] = hashOf(b.entries[i].key)
+		hashes[i] = hashOf(b.entries[i].Key())
 		n += int(hashes[i] >> (64 - bit) & 1)
 	}
 	left.reserve(known - n)
@@ -93,31 +93,31 @@ func (b *bucket[V]) split(left, right *bucket[V], bit uint8) {
 		if i < known {
 			h = hashes[i]
 		} else {
-			h = hashOf(e.key)
+			h = hashOf(e.Key())
 		}
 		if h>>(64-bit)&1 == 0 {
-			left.add(h, e.key, e.val)
+			left.add(h, e)
 		} else {
-			right.add(h, e.key, e.val)
+			right.add(h, e)
 		}
 	}
 }
 
 // reserve makes room for n entries and one more, when there are any.
-func (b *bucket[V]) reserve(n int) {
+func (b *bucket[E]) reserve(n int) {
 	if n > 0 {
 		b.resize(n + 1)
 	}
 }
 
 // shrink undoes growth around the nearly empty segment s, as far as it goes.
-func (m *Map[V]) shrink(h uint64, s *segment[V]) {
+func (t *Table[E]) shrink(h uint64, s *segment[E]) {
 	for s.sparse() {
 		if s.depth == 0 {
-			s = m.halveSegment(s)
+			s = t.halveSegment(s)
 			continue
 		}
-		buddy := m.segment(h ^ 1<<(64-s.depth))
+		buddy := t.segment(h ^ 1<<(64-s.depth))
 		if buddy.depth != s.depth || s.n+buddy.n >= emptyLoad<<maxBits {
 			return
 		}
@@ -125,85 +125,85 @@ func (m *Map[V]) shrink(h uint64, s *segment[V]) {
 		if h&(1<<(64-s.depth)) != 0 {
 			left, right = buddy, s
 		}
-		s = m.mergeSegments(h, left, right)
+		s = t.mergeSegments(h, left, right)
 	}
 }
 
 // halveSegment joins each pair of buckets of the lone segment.
-func (m *Map[V]) halveSegment(s *segment[V]) *segment[V] {
-	smaller := &segment[V]{buckets: make([]bucket[V], len(s.buckets)/2), bits: s.bits - 1, n: s.n}
+func (t *Table[E]) halveSegment(s *segment[E]) *segment[E] {
+	smaller := &segment[E]{buckets: make([]bucket[E], len(s.buckets)/2), bits: s.bits - 1, n: s.n}
 	for i := range smaller.buckets {
-		m.merge(&smaller.buckets[i], &s.buckets[2*i], &s.buckets[2*i+1])
+		t.merge(&smaller.buckets[i], &s.buckets[2*i], &s.buckets[2*i+1])
 	}
-	m.replace(0, smaller)
+	t.replace(0, smaller)
 	return smaller
 }
 
 // mergeSegments joins two neighbours of one depth into one of the depth above.
-func (m *Map[V]) mergeSegments(h uint64, left, right *segment[V]) *segment[V] {
-	parent := newSegment[V](left.depth - 1)
+func (t *Table[E]) mergeSegments(h uint64, left, right *segment[E]) *segment[E] {
+	parent := newSegment[E](left.depth - 1)
 	parent.n = left.n + right.n
 	for i := range parent.buckets {
 		half, j := left, 2*i
 		if j >= len(left.buckets) {
 			half, j = right, j-len(left.buckets)
 		}
-		m.merge(&parent.buckets[i], &half.buckets[j], &half.buckets[j+1])
+		t.merge(&parent.buckets[i], &half.buckets[j], &half.buckets[j+1])
 	}
-	m.replace(h, parent)
-	if left.depth == m.depth {
-		m.deepest -= 2
+	t.replace(h, parent)
+	if left.depth == t.depth {
+		t.deepest -= 2
 	}
-	for m.depth > 0 && m.deepest == 0 {
-		m.halve()
+	for t.depth > 0 && t.deepest == 0 {
+		t.halve()
 	}
 	return parent
 }
 
 // merge fills into with the entries of a and b. If one is saved and the other
 // is not, the hook sees both first: see the package comment.
-func (m *Map[V]) merge(into, a, b *bucket[V]) {
+func (t *Table[E]) merge(into, a, b *bucket[E]) {
 	if a.meta.Epoch != b.meta.Epoch {
-		m.announce(a)
-		m.announce(b)
+		t.announce(a)
+		t.announce(b)
 	}
 	into.meta.Stamp = max(a.meta.Stamp, b.meta.Stamp)
 	into.meta.Epoch = min(a.meta.Epoch, b.meta.Epoch)
 	into.reserve(len(a.entries) + len(b.entries))
-	for _, from := range []*bucket[V]{a, b} {
+	for _, from := range []*bucket[E]{a, b} {
 		for _, e := range from.entries {
-			into.add(hashOf(e.key), e.key, e.val)
+			into.add(hashOf(e.Key()), e)
 		}
 	}
 }
 
 // replace points the directory's entries for the range of s, in which h lies,
 // to s.
-func (m *Map[V]) replace(h uint64, s *segment[V]) {
-	span := len(m.dir) >> s.depth
-	first := int(h>>(64-m.depth)) &^ (span - 1)
+func (t *Table[E]) replace(h uint64, s *segment[E]) {
+	span := len(t.dir) >> s.depth
+	first := int(h>>(64-t.depth)) &^ (span - 1)
 	for i := range span {
-		m.dir[first+i] = s
+		t.dir[first+i] = s
 	}
 }
 
-func (m *Map[V]) double() {
-	dir := make([]*segment[V], 2*len(m.dir))
-	for i, s := range m.dir {
+func (t *Table[E]) double() {
+	dir := make([]*segment[E], 2*len(t.dir))
+	for i, s := range t.dir {
 		dir[2*i], dir[2*i+1] = s, s
 	}
-	m.dir, m.depth, m.deepest = dir, m.depth+1, 0
+	t.dir, t.depth, t.deepest = dir, t.depth+1, 0
 }
 
 // halve is called when no segment has the directory's depth.
-func (m *Map[V]) halve() {
-	dir := make([]*segment[V], len(m.dir)/2)
-	m.depth--
+func (t *Table[E]) halve() {
+	dir := make([]*segment[E], len(t.dir)/2)
+	t.depth--
 	for i := range dir {
-		dir[i] = m.dir[2*i]
-		if dir[i].depth == m.depth {
-			m.deepest++
+		dir[i] = t.dir[2*i]
+		if dir[i].depth == t.depth {
+			t.deepest++
 		}
 	}
-	m.dir = dir
+	t.dir = dir
 }

@@ -196,6 +196,10 @@ func (e *Engine) measure(live int64) error {
 	return nil
 }
 
+// maxReserved is for how many keys room is made because a file says that it has
+// so many: 50 MB of empty buckets if it lies.
+const maxReserved = 8 << 20
+
 // loader is the end of a replay that changes the keyspace.
 type loader struct {
 	e           *Engine
@@ -203,12 +207,13 @@ type loader struct {
 	session     *command.Session
 	out         resp.Writer
 	dropExpired bool
+	reserved    int // the database that room was made in last, or NoDB
 	failed      int // commands that answered with an error
 	firstError  string
 }
 
 func newLoader(e *Engine) *loader {
-	return &loader{e: e, session: command.NewSession(0, "", "", true, 0)}
+	return &loader{e: e, session: command.NewSession(0, "", "", true, 0), reserved: command.NoDB}
 }
 
 // Begin announces a file.
@@ -229,6 +234,11 @@ func (l *loader) Preamble(r io.Reader) (length int64, err error) {
 		if err != nil {
 			return 0, err
 		}
+		if db := entry.DB; db != l.reserved && db < l.e.ks.Databases() {
+			keys, _ := d.SizeHint()
+			l.e.ks.DB(db).Reserve(int(min(keys, maxReserved)))
+			l.reserved = db
+		}
 		if err := l.entry(entry, now); err != nil {
 			return 0, err
 		}
@@ -248,16 +258,20 @@ func (l *loader) entry(entry rdb.Entry, now int64) error {
 		l.e.loaded.expired++
 		return nil
 	}
-	object, err := keyspace.FromRDB(entry.Value, l.e.unit.Limits.Packing())
-	if err != nil {
-		return fmt.Errorf("key %.64q: %w", entry.Key, err)
-	}
 	db := l.e.ks.DB(entry.DB)
-	if _, _, dup := db.View(entry.Key); dup {
+	isNew := false
+	if text, ok := entry.Value.(rdb.String); ok {
+		isNew = db.SetText(entry.Key, text, entry.ExpireAtMs)
+	} else {
+		object, err := keyspace.FromRDB(entry.Value, l.e.unit.Limits.Packing())
+		if err != nil {
+			return fmt.Errorf("key %.64q: %w", entry.Key, err)
+		}
+		isNew = db.Set(entry.Key, object, entry.ExpireAtMs)
+	}
+	if !isNew {
 		return fmt.Errorf("key %.64q occurs twice: %w", entry.Key, rdb.ErrCorrupt)
 	}
-	db.Put(entry.Key, object)
-	db.SetDeadline(entry.Key, entry.ExpireAtMs)
 	l.e.loaded.keys++
 	return nil
 }

@@ -25,6 +25,8 @@ func AppendCommands(dst []byte, key string, e Entry) []byte {
 	switch v := e.Object.(type) {
 	case Bytes:
 		w.command("SET", string(v))
+	case *Short:
+		w.command("SET", string(v.Bytes()))
 	case Int:
 		w.command("SET", strconv.FormatInt(int64(v), 10))
 	case *list.List:

@@ -12,7 +12,7 @@ type Entry struct {
 	Deadline int64 // Unix ms; 0 means none
 }
 
-type table = dict.Map[Entry]
+type table = dict.Table[*record]
 
 func newTable() *table { return new(table) }
 
@@ -54,7 +54,7 @@ func (db *DB) Edit(key []byte) (e Entry, stamp uint64, ok bool) {
 	return db.found(p, meta)
 }
 
-func (db *DB) found(p *Entry, meta *dict.BucketMeta) (e Entry, stamp uint64, ok bool) {
+func (db *DB) found(p **record, meta *dict.BucketMeta) (e Entry, stamp uint64, ok bool) {
 	stamp = db.floor
 	if meta != nil && meta.Stamp > stamp {
 		stamp = meta.Stamp
@@ -62,22 +62,55 @@ func (db *DB) found(p *Entry, meta *dict.BucketMeta) (e Entry, stamp uint64, ok 
 	if p == nil {
 		return e, stamp, false
 	}
-	return *p, stamp, true
+	return (*p).entry(), stamp, true
 }
 
 // Put stores a value under a key. The key's deadline, if it has one, stays.
 func (db *DB) Put(key []byte, o Object) {
 	if p, _ := db.table.Edit(key); p != nil {
-		p.Object = o
+		*p = (*p).with(key, o, (*p).deadline())
 		return
 	}
-	db.table.Set(key, Entry{Object: o})
+	db.table.Insert(newRecord(key, o, 0))
+}
+
+// Set stores a value under a key with a deadline in Unix ms, 0 for none. It tells
+// whether the key is new.
+func (db *DB) Set(key []byte, o Object, deadline int64) (isNew bool) {
+	p, _ := db.table.Edit(key)
+	if p == nil {
+		db.insert(key, newRecord(key, o, deadline))
+		return true
+	}
+	was := (*p).deadline()
+	*p = (*p).with(key, o, deadline)
+	db.moved(key, was, deadline)
+	return false
+}
+
+// SetText is Set for a string, which it copies.
+func (db *DB) SetText(key, text []byte, deadline int64) (isNew bool) {
+	r := textRecord(key, text, deadline)
+	p, _ := db.table.Edit(key)
+	if p == nil {
+		db.insert(key, r)
+		return true
+	}
+	was := (*p).deadline()
+	*p = r
+	db.moved(key, was, deadline)
+	return false
+}
+
+func (db *DB) insert(key []byte, r *record) {
+	db.table.Insert(r)
+	db.moved(key, 0, r.deadline())
 }
 
 // Delete removes a key and tells whether it was there.
 func (db *DB) Delete(key []byte) bool {
-	e, ok := db.table.Delete(key)
-	if ok && e.Deadline != 0 {
+	r, ok := db.table.Remove(key)
+	if ok && r.deadline() != 0 {
 		db.volatile--
 	}
 	return ok
@@ -87,20 +120,35 @@ func (db *DB) Delete(key []byte) bool {
 // away. A missing key is left missing.
 func (db *DB) SetDeadline(key []byte, ms int64) {
 	p, _ := db.table.Edit(key)
-	if p == nil || p.Deadline == ms {
+	if p == nil {
+		return
+	}
+	was := (*p).deadline()
+	if was == ms {
+		return
+	}
+	*p = (*p).with(key, (*p).object(), ms)
+	db.moved(key, was, ms)
+}
+
+// moved notes that a key's deadline has changed.
+func (db *DB) moved(key []byte, was, now int64) {
+	if was == now {
 		return
 	}
 	switch {
-	case p.Deadline == 0:
+	case was == 0:
 		db.volatile++
-	case ms == 0:
+	case now == 0:
 		db.volatile--
 	}
-	p.Deadline = ms
-	if ms != 0 {
-		db.deadlines.add(ms, string(key), db.volatile, db.deadlineOf)
+	if now != 0 {
+		db.deadlines.add(now, string(key), db.volatile, db.deadlineOf)
 	}
 }
+
+// Reserve makes room in an empty database for so many keys.
+func (db *DB) Reserve(keys int) { db.table.Reserve(keys) }
 
 // Touch stamps a key's neighbourhood with the running unit.
 func (db *DB) Touch(key []byte) {
@@ -121,16 +169,32 @@ func (db *DB) Flush() {
 
 // Scan shows the keys at a cursor and gives the next cursor, 0 at the end.
 func (db *DB) Scan(cursor uint64, yield func(key string, e Entry)) (next uint64) {
-	return db.table.Scan(cursor, yield)
+	return db.table.Scan(cursor, func(r *record) { yield(r.Key(), r.entry()) })
 }
 
 // All yields every key once.
-func (db *DB) All() iter.Seq2[string, Entry] { return db.table.All() }
+func (db *DB) All() iter.Seq2[string, Entry] {
+	return func(yield func(string, Entry) bool) {
+		for r := range db.table.All() {
+			if !yield(r.Key(), r.entry()) {
+				return
+			}
+		}
+	}
+}
 
 // Random picks a key by a random number; nearly every key is equally likely.
-func (db *DB) Random(rnd uint64) (key string, e Entry, ok bool) { return db.table.Random(rnd) }
+func (db *DB) Random(rnd uint64) (key string, e Entry, ok bool) {
+	r, ok := db.table.Random(rnd)
+	if !ok {
+		return "", e, false
+	}
+	return r.Key(), r.entry(), true
+}
 
 func (db *DB) deadlineOf(key string) int64 {
-	e, _ := db.table.Get([]byte(key))
-	return e.Deadline
+	if p, _ := db.table.Find([]byte(key)); p != nil {
+		return (*p).deadline()
+	}
+	return 0
 }

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"slices"
 	"strconv"
 
 	"limpet/internal/hash"
@@ -12,11 +13,11 @@ import (
 )
 
 // Object is a key's value: one of [Bytes], [Int], *list.List, *hash.Hash,
-// *set.Set, *zset.ZSet, *stream.Stream.
+// *set.Set, *zset.ZSet, *stream.Stream; or *[Short], which is what short Bytes
+// have become when they are found again.
 //
-// Strings are never changed in place: a new value replaces the old one, so a
-// snapshot may keep the old one for as long as it needs. Collections are changed
-// in place, after [DB.Edit].
+// Strings are never changed in place: a new value replaces the old one.
+// Collections are changed in place, after [DB.Edit].
 type Object = any
 
 // Bytes is a string. Its bytes are never changed in place; the memory behind
@@ -43,6 +44,8 @@ func AppendBytes(o Object, tail []byte) Object {
 	switch v := o.(type) {
 	case Bytes:
 		return append(v, tail...)
+	case *Short:
+		return Bytes(slices.Concat(v.Bytes(), tail))
 	case Int:
 		return Bytes(append(strconv.AppendInt(nil, int64(v), 10), tail...))
 	}
@@ -52,7 +55,7 @@ func AppendBytes(o Object, tail []byte) Object {
 // TypeName is the answer of TYPE.
 func TypeName(o Object) string {
 	switch o.(type) {
-	case Bytes, Int:
+	case Bytes, Int, *Short:
 		return "string"
 	case *list.List:
 		return "list"

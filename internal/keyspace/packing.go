@@ -27,6 +27,8 @@ func ToRDB(o Object) rdb.Value {
 	switch v := o.(type) {
 	case Bytes:
 		return rdb.String(v)
+	case *Short:
+		return rdb.String(v.Bytes())
 	case Int:
 		return rdb.String(strconv.AppendInt(nil, int64(v), 10))
 	case *hash.Hash:

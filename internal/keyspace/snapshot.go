@@ -28,7 +28,7 @@ func (ks *Keyspace) BeginSnapshot(save func(db int, key string, e Entry)) *Snaps
 	s := &Snapshot{ks: ks, epoch: ks.epoch, save: save, keys: ks.Len()}
 	for i, db := range ks.dbs {
 		s.tables = append(s.tables, db.table)
-		db.table.BeforeChange = func(b dict.Bucket[Entry]) { s.visit(i, b) }
+		db.table.BeforeChange = func(b dict.Bucket[*record]) { s.visit(i, b) }
 	}
 	return s
 }
@@ -46,14 +46,14 @@ func (s *Snapshot) DBSizes(yield func(db, keys, volatile int)) {
 	}
 }
 
-func (s *Snapshot) visit(db int, b dict.Bucket[Entry]) {
+func (s *Snapshot) visit(db int, b dict.Bucket[*record]) {
 	meta := b.Meta()
 	if meta.Epoch >= s.epoch {
 		return
 	}
 	meta.Epoch = s.epoch
-	for key, e := range b.All() {
-		s.save(db, key, e)
+	for r := range b.All() {
+		s.save(db, r.Key(), r.entry())
 	}
 }
 
@@ -61,7 +61,7 @@ func (s *Snapshot) visit(db int, b dict.Bucket[Entry]) {
 // been seen.
 func (s *Snapshot) Step(enough func() bool) (done bool) {
 	for s.db < len(s.tables) {
-		s.cursor = s.tables[s.db].ScanBucket(s.cursor, func(b dict.Bucket[Entry]) { s.visit(s.db, b) })
+		s.cursor = s.tables[s.db].ScanBucket(s.cursor, func(b dict.Bucket[*record]) { s.visit(s.db, b) })
 		if s.cursor == 0 {
 			s.db++
 		}
