@@ -146,36 +146,41 @@ func (r *redisProcess) run(argv []string) int {
 
 	stop := make(chan struct{})
 	loaded := make(chan struct{})
-	go r.heed(signals, loaded, stop)
+	go heed(signals, loaded, stop, r.log, os.Exit)
 	e, err := s.serve(doors, r.logger)
 	if err != nil {
 		r.explain(err)
 		return 1
 	}
 	close(loaded)
-	r.notice("Ready to accept connections")
+	if s.Int("port") != 0 || s.Int("tls-port") != 0 {
+		r.notice("Ready to accept connections")
+	}
+	if path := s.Get("unixsocket"); path != "" {
+		r.notice("The server is now ready to accept connections at %s", path)
+	}
 	s.tellSupervisor("STATUS=Ready to accept connections\nREADY=1\n")
 	return r.serveUntil(stop, e)
 }
 
 // heed waits for signals. A server that is still loading has nothing to lose and
 // ends at once; one that is told a second time to stop does not finish.
-func (r *redisProcess) heed(signals <-chan os.Signal, loaded <-chan struct{}, stop chan<- struct{}) {
+func heed(signals <-chan os.Signal, loaded <-chan struct{}, stop chan<- struct{}, log *redisLog, exit func(int)) {
 	stopping := false
 	for sig := range signals {
 		select {
 		case <-loaded:
 		default:
-			r.log.signal(time.Now(), "Received shutdown signal during loading, exiting now.")
-			os.Exit(0)
+			log.signal(time.Now(), "Received shutdown signal during loading, exiting now.")
+			exit(0)
 		}
 		switch {
 		case stopping && sig == syscall.SIGINT:
-			r.log.signal(time.Now(), "You insist... exiting now.")
-			os.Exit(1)
+			log.signal(time.Now(), "You insist... exiting now.")
+			exit(1)
 		case !stopping:
 			name := map[os.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM"}[sig]
-			r.log.signal(time.Now(), "Received "+name+" scheduling shutdown...")
+			log.signal(time.Now(), "Received "+name+" scheduling shutdown...")
 			stopping = true
 			close(stop)
 		}
@@ -240,19 +245,15 @@ func (r *redisProcess) showLogo() {
 	if port == 0 {
 		port = s.Int("tls-port")
 	}
-	where := fmt.Sprintf("port=%d", port)
-	if port == 0 {
-		where = "unixsocket=" + s.Get("unixsocket")
-	}
 	if !s.Bool("always-show-logo") && (s.Get("logfile") != "" || !isTerminal(r.terminal.out)) {
-		r.notice("Running mode=standalone, %s.", where)
+		r.notice("Running mode=standalone, port=%d.", port)
 		return
 	}
 	_ = r.log.line(fmt.Sprintf(`
           .-""""-.          Limpet %s, as Redis %s
         .'  /||\  '.        64 bit
        /  / /||\ \  \       Running in standalone mode
-      /  / / || \ \  \      %s
+      /  / / || \ \  \      Port: %d
      /__/_/__||__\_\__\      PID: %d
-`, version, conf.Version, strings.Replace(strings.Replace(where, "port=", "Port: ", 1), "unixsocket=", "Socket: ", 1), os.Getpid()))
+`, version, conf.Version, port, os.Getpid()))
 }

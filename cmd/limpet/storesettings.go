@@ -37,7 +37,11 @@ func readSettings(p conf.Parser, args conf.Args, base, environment string) (*sto
 	read := &storeSettings{level: new(slog.LevelVar)}
 	var sources []conf.Source
 	if args.File != "" {
-		files, err := p.Load(args.File)
+		path, err := filepath.Abs(args.File)
+		if err != nil {
+			return nil, &conf.FileError{Path: args.File, Err: err}
+		}
+		files, err := p.Load(path)
 		if err != nil {
 			return nil, err
 		}

@@ -124,7 +124,7 @@ func (p *Parser) Load(path string) ([]Source, error) {
 	if read == nil {
 		read = os.ReadFile
 	}
-	paths := []string{p.abs(path)}
+	paths, shown := []string{p.abs(path)}, path
 	if strings.ContainsAny(path, "*?[") {
 		found, err := filepath.Glob(paths[0])
 		if err != nil {
@@ -136,7 +136,7 @@ func (p *Parser) Load(path string) ([]Source, error) {
 	for _, path := range paths {
 		b, err := read(path)
 		if err != nil {
-			return nil, &FileError{Path: path, Err: err}
+			return nil, &FileError{Path: shown, Err: err}
 		}
 		sources = append(sources, Source{Name: path, Text: string(b)})
 	}

@@ -365,8 +365,12 @@ func TestTable_AgreesWithTheRealServer(t *testing.T) {
 					text = "dir /zzz"
 				}
 				_, got := ours(t, text, "", nil)
-				if want := judge(t, text, "", nil).refusal; got != want {
+				want := judge(t, text, "", nil).refusal
+				if got != want {
 					t.Fatalf("redis-server: %q\nours: %q", want, got)
+				}
+				if !strings.Contains(want, "integer") && !strings.Contains(want, "memory") && !strings.Contains(want, "between") {
+					break // numbers are words to it
 				}
 			}
 		})
