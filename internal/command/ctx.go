@@ -22,7 +22,12 @@ type Ctx struct {
 }
 
 // log states an effect: a request that does the same when the log is replayed.
-func (c *Ctx) log(args ...[]byte) { c.u.fx.add(c.DB.Index(), args...) }
+// Nothing is stated while the log is being replayed.
+func (c *Ctx) log(args ...[]byte) {
+	if !c.u.Loading {
+		c.u.fx.add(c.DB.Index(), args...)
+	}
+}
 
 // logVerbatim states the request itself as the effect.
 func (c *Ctx) logVerbatim() { c.log(c.Args...) }

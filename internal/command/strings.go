@@ -79,9 +79,12 @@ func (c *Ctx) put(key []byte, v keyspace.Object) {
 }
 
 // putText is put for a string.
-func (c *Ctx) putText(key, text []byte) {
-	c.touch(key)
-	c.DB.SetText(key, text, 0)
+func (c *Ctx) putText(key, text []byte) { c.setText(key, text, 0) }
+
+// setText makes a key this string, until then, and notes the change.
+func (c *Ctx) setText(key, text []byte, deadline int64) {
+	c.DB.SetText(key, text, deadline)
+	c.u.touched(c.DB, key)
 }
 
 var (
@@ -112,6 +115,13 @@ func setString(c *Ctx) {
 		return
 	}
 	key, value := c.Args[1], c.Args[2]
+	if len(c.Args) == 3 && (c.u.Loading || c.DB.Volatile() == 0) {
+		// Nothing to ask about what was there before: it cannot have expired.
+		c.setText(key, value, 0)
+		c.logSet(key, value, 0)
+		c.W.OK()
+		return
+	}
 	deadline, ok := o.deadline.resolve(c)
 	if !ok {
 		return
@@ -149,13 +159,13 @@ func (c *Ctx) storeSet(key, value []byte, o setOptions, deadline int64) {
 		}
 		return
 	}
-	c.touch(key)
 	if o.keepTTL {
+		c.touch(key)
 		c.DB.Put(key, keyspace.NewString(value))
 		c.log(wordSet, key, value, wordKeepTTL)
 		return
 	}
-	c.DB.SetText(key, value, deadline)
+	c.setText(key, value, deadline)
 	c.logSet(key, value, deadline)
 }
 

@@ -160,6 +160,15 @@ func (u *Unit) touch(db *keyspace.DB, key []byte) {
 	}
 }
 
+// touched is touch for a change that has stamped the key itself.
+func (u *Unit) touched(db *keyspace.DB, key []byte) {
+	u.changed = true
+	u.Changes++
+	if len(u.watchers) > 0 {
+		u.watchers.touched(db.Index(), key)
+	}
+}
+
 // touchUnwatched is touch for a change that WATCH does not see.
 func (u *Unit) touchUnwatched(db *keyspace.DB, key []byte) {
 	u.changed = true

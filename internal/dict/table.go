@@ -63,8 +63,9 @@ func (t *Table[E]) Edit(key []byte) (*E, *BucketMeta) {
 	return &b.entries[i], &b.meta
 }
 
-// Insert stores an entry whose key is not in the table.
-func (t *Table[E]) Insert(e E) {
+// Insert stores an entry whose key is not in the table. It returns the words of
+// the bucket that the entry is in now.
+func (t *Table[E]) Insert(e E) *BucketMeta {
 	t.init()
 	h := hashOf(e.Key())
 	s := t.segment(h)
@@ -72,9 +73,11 @@ func (t *Table[E]) Insert(e E) {
 	if s.full() && t.grow(h, s) {
 		s = t.segment(h)
 	}
-	s.bucket(h).add(h, e)
+	b := s.bucket(h)
+	b.add(h, e)
 	s.n++
 	t.n++
+	return &b.meta
 }
 
 // Remove removes key and returns the entry that it had.

@@ -59,6 +59,7 @@ func (e *Engine) Leave() {
 // ExecEntered is Exec between Enter and Leave.
 func (e *Engine) ExecEntered(s *command.Session, b *Batch, out *resp.Writer) Ticket {
 	var ticket uint64
+	e.now = e.clock.Now()
 	begin := 0
 	for _, end := range b.ends {
 		if s.Closing {
@@ -78,11 +79,11 @@ func (e *Engine) runOne(s *command.Session, args [][]byte, out *resp.Writer) (ti
 	return max(e.endUnit(), e.unit.ReadStamp())
 }
 
-// beginUnit gives the unit the time and the sequence number that its changes
+// beginUnit gives the unit the time, which e.now has been set to, and the sequence number that its changes
 // will have. e.mu is held.
 func (e *Engine) beginUnit() {
 	e.ks.Seq = e.seq + 1
-	e.unit.Begin(e.clock.Now().UnixMicro())
+	e.unit.Begin(e.now.UnixMicro())
 }
 
 // endUnit takes the unit's effects into the records of this batch and answers

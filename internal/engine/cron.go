@@ -65,6 +65,7 @@ func (e *Engine) expireDue() {
 			e.mu.Unlock()
 			return
 		}
+		e.now = e.clock.Now()
 		e.beginUnit()
 		n := e.unit.ExpireDue(expirePerRun)
 		e.endUnit()

@@ -47,12 +47,13 @@ type Engine struct {
 	shutDown    bool
 	noFinalSave bool // SHUTDOWN NOSAVE
 
-	seq     uint64 // number of the newest unit that changed something
-	records []byte // effects of the running batch, not yet with the log
-	logging bool   // effects are encoded for the log
-	handed  uint64 // newest unit whose effects the log has
-	logDB   int    // database selected at the end of the log, or NoDB
-	lastTS  int64  // second of the last annotation
+	now     time.Time // of the running batch
+	seq     uint64    // number of the newest unit that changed something
+	records []byte    // effects of the running batch, not yet with the log
+	logging bool      // effects are encoded for the log
+	handed  uint64    // newest unit whose effects the log has
+	logDB   int       // database selected at the end of the log, or NoDB
+	lastTS  int64     // second of the last annotation
 
 	logState    logState
 	saves       saves
@@ -187,6 +188,7 @@ func (e *Engine) Sleep(seconds float64) {
 		return
 	}
 	<-e.clock.After(time.Duration(min(seconds, 3600) * float64(time.Second)))
+	e.now = e.clock.Now()
 }
 
 // ScriptLog is redis.log.

@@ -207,13 +207,15 @@ type loader struct {
 	session     *command.Session
 	out         resp.Writer
 	dropExpired bool
-	reserved    int // the database that room was made in last, or NoDB
-	failed      int // commands that answered with an error
+	began       int64 // Unix µs; nothing expires while loading, so it need not be exact
+	reserved    int   // the database that room was made in last, or NoDB
+	failed      int   // commands that answered with an error
 	firstError  string
 }
 
 func newLoader(e *Engine) *loader {
-	return &loader{e: e, session: command.NewSession(0, "", "", true, 0), reserved: command.NoDB}
+	return &loader{e: e, session: command.NewSession(0, "", "", true, 0),
+		began: e.clock.Now().UnixMicro(), reserved: command.NoDB}
 }
 
 // Begin announces a file.
@@ -281,7 +283,7 @@ func (l *loader) Unit(u aof.Unit) error {
 	unit := l.e.unit
 	unit.Loading = true
 	defer func() { unit.Loading = false }()
-	unit.Begin(l.e.clock.Now().UnixMicro())
+	unit.Begin(l.began)
 	for _, c := range u.Commands {
 		l.out.Reset()
 		if err := unit.Replay(l.session, c.Args, &l.out); err != nil {

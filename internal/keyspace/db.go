@@ -88,23 +88,27 @@ func (db *DB) Set(key []byte, o Object, deadline int64) (isNew bool) {
 	return false
 }
 
-// SetText is Set for a string, which it copies.
+// SetText is Set for a string, which it copies, and Touch in one.
 func (db *DB) SetText(key, text []byte, deadline int64) (isNew bool) {
 	r := textRecord(key, text, deadline)
-	p, _ := db.table.Edit(key)
+	p, meta := db.table.Edit(key)
 	if p == nil {
-		db.insert(key, r)
+		db.insert(key, r).Stamp = db.ks.Seq
+		db.newest = db.ks.Seq
 		return true
 	}
 	was := (*p).deadline()
 	*p = r
+	meta.Stamp = db.ks.Seq
+	db.newest = db.ks.Seq
 	db.moved(key, was, deadline)
 	return false
 }
 
-func (db *DB) insert(key []byte, r *record) {
-	db.table.Insert(r)
+func (db *DB) insert(key []byte, r *record) *dict.BucketMeta {
+	meta := db.table.Insert(r)
 	db.moved(key, 0, r.deadline())
+	return meta
 }
 
 // Delete removes a key and tells whether it was there.
