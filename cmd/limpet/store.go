@@ -91,6 +91,10 @@ func splitStoreArgs(args []string) []string {
 	return append(append(append(own, "--"), file...), redis...)
 }
 
+// Validate checks what does not need the machine to tell. Whether the address is
+// guarded depends on the rest of the configuration.
+func (c *storeCmd) Validate() error { return guarded("--store-addr", c.StoreAddr, "", "", true) }
+
 // Run runs the store until a signal or SHUTDOWN ends it.
 func (c *storeCmd) Run(ctx context.Context, k *kong.Context, t terminal) error {
 	s, err := c.settings(k)

@@ -132,6 +132,18 @@ func TestDir_Missing_IsAnErrorUnlessAllowed(t *testing.T) {
 	}
 }
 
+func TestBuiltIn_IsOverruledByAllOthers(t *testing.T) {
+	dir := t.TempDir()
+	p := Parser{Dir: dir, MissingDirOK: true, BuiltIn: "dir built/in\nsave 1 1\ntimeout 5\nport 7"}
+	s, err := p.Parse(Source{Name: "c", Text: "dir data\nsave 2 2\nport 8"})
+	if err != nil || s.Get("dir") != filepath.Join(dir, "data") || s.Get("save") != "2 2" || s.Int("timeout") != 5 || s.Int("port") != 8 || s.Given("timeout") {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err = p.Parse(); err != nil || s.Get("dir") != filepath.Join(dir, "built", "in") {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestMissingAndRefused_NameOnlyWhatIsAskedFor(t *testing.T) {
 	s := parse(t, "", "appendonly yes\nsave \"\"\nhz 10\nmaxmemory 100mb\nuser joe on\nreplicaof h 1\nloadmodule /m.so x\ntimeout 9")
 	if got := fmt.Sprint(s.Missing()); got != "[maxmemory 104857600]" {

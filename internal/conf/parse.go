@@ -32,7 +32,7 @@ type Parser struct {
 	Dir string
 	// BuiltIn is a configuration that is read before all others and in whose place
 	// the first save line stands, as in that of Redis's defaults. Its lines do not
-	// count.
+	// count, and its dir is not what relative paths begin at.
 	BuiltIn string
 	// MissingDirOK accepts a dir line that names nothing yet.
 	MissingDirOK bool
@@ -105,6 +105,7 @@ func (p *Parser) Parse(sources ...Source) (*Settings, error) {
 		return nil, err
 	}
 	clear(r.settings.given)
+	r.Dir = p.Dir
 	joined := 0
 	for _, s := range sources {
 		if s.Name == CommandLine {
