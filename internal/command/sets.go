@@ -158,8 +158,9 @@ func smove(c *Ctx) {
 		to = set.New()
 		c.DB.Put(c.Args[2], to)
 	}
-	to.Add(m, c.u.setLimits())
-	c.touch(c.Args[2])
+	if to.Add(m, c.u.setLimits()) {
+		c.touch(c.Args[2])
+	}
 	c.logVerbatim()
 	c.W.Int(1)
 }

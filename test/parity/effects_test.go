@@ -191,7 +191,7 @@ func canonicalTrim(record [][]byte) (out [][]byte) {
 		case "NOMKSTREAM":
 			out = append(out, []byte(word))
 		default: // the id, behind which are fields
-			id := record[i]
+			id := bytes.TrimLeft(record[i], " +")
 			if !bytes.Contains(id, []byte("-")) {
 				id = append(bytes.Clone(id), "-0"...)
 			}

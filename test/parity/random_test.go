@@ -68,10 +68,9 @@ func seedOf(t *testing.T) (seed uint64, given bool) {
 
 // request is one step of a script.
 type request struct {
-	conn  int // 0 or 1
-	args  [][]byte
-	mark  byte
-	parts []byte // EXEC: the marks of what was queued
+	conn int // 0 or 1
+	args [][]byte
+	mark byte
 }
 
 func (r request) String() string {
@@ -194,11 +193,9 @@ func (g *generator) transaction(script []request) []request {
 		disturb()
 	}
 	one(conn, "MULTI")
-	var parts []byte
 	for range g.IntN(5) {
 		r := g.plain()
 		r.conn = conn
-		parts, r.mark = append(parts, r.mark), 0
 		script = append(script, r)
 		if g.IntN(3) == 0 {
 			other := g.plain()
@@ -218,17 +215,20 @@ func (g *generator) transaction(script []request) []request {
 	default:
 		one(conn, "EXEC")
 	}
-	script[len(script)-1].parts = parts
 	return script
 }
 
 // round runs scripts on two connections to each of two servers.
-type round struct{ conns [2]*pair }
+type round struct {
+	conns  [2]*pair
+	queued [2][]byte // of each connection in MULTI, the marks of its requests
+}
 
 // run runs a script on empty servers and compares the replies and what is left.
 func (r *round) run(script []request) error {
 	r.conns[1].reset()
 	r.conns[0].reset()
+	r.queued = [2][]byte{}
 	for i := 0; i < len(script); {
 		n := batchAt(script[i:])
 		var err error
@@ -268,8 +268,14 @@ func (r *round) batch(script []request) error {
 		p.ours.sent = p.real.sent
 		real, ours := p.real.reply(), p.ours.reply()
 		err := check(q.mark, real, ours)
-		if err != nil && q.parts != nil {
-			err = checkExec(q.parts, real, ours)
+		switch word := strings.ToUpper(string(q.args[0])); {
+		case string(real) == "+QUEUED\r\n":
+			r.queued[q.conn] = append(r.queued[q.conn], q.mark)
+		case word == "EXEC" || word == "DISCARD":
+			if err != nil {
+				err = checkExec(r.queued[q.conn], real, ours)
+			}
+			r.queued[q.conn] = nil
 		}
 		if err != nil {
 			p.redial() // a reply cut short would take its end from the next
