@@ -98,11 +98,9 @@ func copyReply(out *bytes.Buffer, r *bufio.Reader) error {
 
 // pair is a real server and ours.
 type pair struct {
-	t       testing.TB
-	real    *client
-	ours    *client
-	dir     string // ours
-	realDir string // set where files are compared
+	t    testing.TB
+	real *client
+	ours *client
 }
 
 func startPair(t testing.TB) *pair {
@@ -110,12 +108,12 @@ func startPair(t testing.TB) *pair {
 	redis := testredis.Start(t, testredis.Options{})
 	dir := t.TempDir()
 	addr := startLimpet(t, dir, nil)
-	return &pair{t: t, real: dial(t, "redis", redis.Addr()), ours: dial(t, "limpet", addr), dir: dir}
+	return &pair{t: t, real: dial(t, "redis", redis.Addr()), ours: dial(t, "limpet", addr)}
 }
 
 // again opens new connections to the same servers.
 func (p *pair) again(t testing.TB) *pair {
-	return &pair{t: t, real: dial(t, "redis", p.real.addr()), ours: dial(t, "limpet", p.ours.addr()), dir: p.dir}
+	return &pair{t: t, real: dial(t, "redis", p.real.addr()), ours: dial(t, "limpet", p.ours.addr())}
 }
 
 // redial replaces the connections by new ones.

@@ -14,8 +14,7 @@ import (
 func startLoggingPair(t *testing.T) *pair {
 	t.Helper()
 	redis := testredis.Start(t, testredis.Options{Args: []string{"--appendonly", "yes"}})
-	dir := t.TempDir()
-	return &pair{t: t, real: dial(t, "redis", redis.Addr()), ours: dial(t, "limpet", startLimpet(t, dir, nil)), dir: dir, realDir: redis.Dir()}
+	return &pair{t: t, real: dial(t, "redis", redis.Addr()), ours: dial(t, "limpet", startLimpet(t, t.TempDir(), nil))}
 }
 
 // section is a part of INFO: its name and its fields in order.
