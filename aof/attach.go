@@ -40,6 +40,11 @@ func (d *Dir) CreateDetachedIncr() (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aof: detached incr file: %w", err)
 	}
+	if err := f.Sync(); err != nil { // emptied as it is: it may have been there before
+		_ = f.Close()
+		_ = d.fs.Remove(f.Name())
+		return nil, fmt.Errorf("aof: detached incr file: %w", err)
+	}
 	return newWriter(f, 0, 0), nil
 }
 

@@ -189,7 +189,8 @@ func TestAttach_SyncsBeforeItNames(t *testing.T) {
 	w, err := s.d.CreateDetachedIncr()
 	must(t, err)
 	must(t, w.Append(AppendCommand(nil, "SELECT", "0")))
-	wantOrder(t, log, "detached", "mkdir D", "syncdir /data", "create D/temp-A.incr", "write D/temp-A.incr 23")
+	wantOrder(t, log, "detached", "mkdir D", "syncdir /data", "create D/temp-A.incr", "sync D/temp-A.incr",
+		"write D/temp-A.incr 23")
 	temp, err := s.tempBase()
 	must(t, err)
 	log.Reset()
