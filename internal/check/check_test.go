@@ -64,6 +64,21 @@ func inMemory(t testing.TB, f files) *vfs.Mem {
 	return m
 }
 
+func TestTruncateToTimestamp_NoteInsideMULTI_CutsBeforeTheMULTI(t *testing.T) {
+	const late = "#TS:300\r\n"
+	before := good + commands("#TS:100", "SET a 1")
+	m := inMemory(t, files{"old.aof": before + commands("MULTI", "SET b 1") + late + commands("SET c 1", "EXEC")})
+	var out bytes.Buffer
+	if code := (Tool{FS: m, Out: &out, Err: &out}).AOF([]string{"--truncate-to-timestamp", "200", "old.aof"}); code != 0 {
+		t.Errorf("exit %d\n%s", code, &out)
+	}
+	left, err := vfs.ReadFile(m, "old.aof")
+	must(t, err)
+	if string(left) != before {
+		t.Errorf("left %q, want %q", left, before)
+	}
+}
+
 func TestFix_AnyFailingOperation_LosesNoByte(t *testing.T) {
 	before := good + good[:11]
 	for n := 0; ; n++ {

@@ -50,8 +50,7 @@ func (s *session) oneShot() error {
 // evalFile sends the script of --eval; a comma parts its keys from its
 // arguments.
 func (s *session) evalFile() error {
-	if err := s.connect(loudly); s.c == nil {
-		_ = err // told
+	if _ = s.connect(loudly); s.c == nil {
 		return exit(1)
 	}
 	script, err := os.ReadFile(s.o.eval)

@@ -55,6 +55,10 @@ func openScreen(t *testing.T) *screen {
 		}
 	}()
 	t.Cleanup(func() {
+		if t.Failed() {
+			_, _ = master.WriteString("\n\x04") // whoever still reads there may go
+			return
+		}
 		_ = slave.Close()
 		<-read
 		_ = master.Close()
@@ -146,6 +150,8 @@ func TestPrompt_ASession_LooksAsWithTheRealOne(t *testing.T) {
 	steps := []struct{ typed, until string }{
 		{"get a", "> "}, {"get text", "> "}, {"select 3", "[3]> "}, {"multi", "(TX)> "}, {"set k v", "(TX)> "}, {"exec", "[3]> "},
 		{"multi", "(TX)> "}, {"nosuch", "(TX)> "}, {"exec", "[3]> "}, {"multi", "(TX)> "}, {"discard", "[3]> "},
+		{"multi", "(TX)> "}, {"select 5", "[5](TX)> "}, {"discard", "[3]> "},
+		{"multi", "(TX)> "}, {"select 5", "[5](TX)> "}, {"nosuch", "(TX)> "}, {"exec", "[3]> "},
 		{"subscribe c1 c2", "(integer) 2"}, {"\x03", "]> "}, {"monitor", "OK"}, {"\x03", "]> "},
 		{"client kill type normal skipme no", "]> "}, {"get a", "not connected> "}, {"ping", "[3]> "},
 		{"hello 3", "[3]> "}, {"hgetall nope", "[3]> "}, {"2 ping", "[3]> "}, {"set x \"", "[3]> "}, {"connect 127.0.0.1 1", "not connected> "},
