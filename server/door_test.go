@@ -46,7 +46,13 @@ func doorway(t *testing.T, from net.Addr, password string, o Options) (*Server, 
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(remoteListener{l, from}) }()
-	t.Cleanup(func() { _ = s.Close(); <-done; _ = db.Close() })
+	t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-done; err != ErrClosed {
+			t.Error(err)
+		}
+		_ = db.Close()
+	})
 	return s, func() string {
 		t.Helper()
 		c, err := net.Dial("tcp", l.Addr().String())

@@ -156,14 +156,24 @@ func (s *storeSettings) openTCP(word string, port int, kind string, logger *slog
 	return nil, &doorError{addr: net.JoinHostPort(shown, strconv.Itoa(port)), port: port, kind: kind, err: err}
 }
 
-// bindReason words an error as redis-server does.
+// bindReason words what keeps an address from being listened on as redis-server
+// does.
 func bindReason(err error) string {
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return "Name or service not known"
+	}
+	return "bind: " + systemReason(err)
+}
+
+// systemReason is the operating system's word for an error, spelt as in C.
+func systemReason(err error) string {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err.Error()
 	}
 	text := errno.Error()
-	return "bind: " + strings.ToUpper(text[:1]) + text[1:]
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // setBacklog is tcp-backlog: listening again changes how many connections may

@@ -51,7 +51,7 @@ func redisServer(argv []string, t terminal) int {
 	out := io.Writer(t.out)
 	if err == nil {
 		if out, err = s.logTarget(t.out); err != nil {
-			err = fatalConfig(fmt.Errorf("Can't open the log file: %s", bindReason(err)[len("bind: "):])) //nolint:staticcheck // Redis's words
+			err = fatalConfig("Can't open the log file: " + systemReason(err))
 		}
 	}
 	var fatal fatalConfigError
@@ -78,16 +78,21 @@ type fatalConfigError struct{ text string }
 
 func (e fatalConfigError) Error() string { return e.text }
 
-func fatalConfig(why error) error {
+func fatalConfig(why string) error {
 	return fatalConfigError{fmt.Sprintf("\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\n%s\n", conf.Version, why)}
 }
+
+// fatalError is one that redis-server logs.
+type fatalError struct{ error }
+
+func (e fatalError) Error() string { return "Fatal error, " + e.error.Error() }
 
 // redisServerSettings reads the configuration. The error is a fatalConfigError,
 // or one for the log.
 func redisServerSettings(argv []string) (*storeSettings, error) {
 	args, err := conf.SplitArgs(argv)
 	if err != nil {
-		return nil, fatalConfig(err)
+		return nil, fatalConfig(err.Error())
 	}
 	wd, err := os.Getwd()
 	if err != nil {
@@ -99,10 +104,10 @@ func redisServerSettings(argv []string) (*storeSettings, error) {
 	case errors.As(err, &bad):
 		return nil, fatalConfigError{bad.Fatal()}
 	case err != nil:
-		return nil, fmt.Errorf("Fatal error, %w", err) //nolint:staticcheck // Redis's words
+		return nil, fatalError{err}
 	}
 	if refused := s.Refused(); len(refused) > 0 {
-		return nil, fatalConfig(fmt.Errorf("not implemented, and not to be done without: %s", strings.Join(refused, ", ")))
+		return nil, fatalConfig("not implemented, and not to be done without: " + strings.Join(refused, ", "))
 	}
 	return s, nil
 }
@@ -232,7 +237,7 @@ func redisDoorError(err error) string {
 	case errors.As(err, &door) && door.port != 0:
 		return fmt.Sprintf("Failed listening on port %d (%s), aborting.", door.port, door.kind)
 	case errors.As(err, &door):
-		return "Failed opening Unix socket: " + bindReason(door.err)
+		return "Failed opening Unix socket: bind: " + systemReason(door.err)
 	}
 	return "Failed to configure TLS: " + err.Error()
 }

@@ -65,29 +65,31 @@ func (c *storeFlags) start(l net.Listener, logger *slog.Logger) (*embedded, erro
 		_ = l.Close()
 		return nil, failf(exitUsage, "--%s", err)
 	}
-	e, err := openStore(c.Dir, limpet.Options{Fsync: policy, Password: c.StorePassword, Logger: logger}, server.Options{Logger: logger}, l)
+	e, err := openStore(c.Dir, limpet.Options{Fsync: policy, Password: c.StorePassword, Logger: logger}, server.Options{Logger: logger})
 	if err != nil {
+		_ = l.Close()
 		return nil, err
 	}
+	e.letIn(l)
 	logger.Info("the store is ready for Redis clients", "addr", l.Addr().String(), "dir", c.Dir, "appendfsync", c.AppendFsync)
 	return e, nil
 }
 
-// openStore opens a store for which doors are open already; they are closed when
-// that fails.
-func openStore(dir string, o limpet.Options, so server.Options, doors ...net.Listener) (*embedded, error) {
+// openStore opens a store that lets nobody in yet.
+func openStore(dir string, o limpet.Options, so server.Options) (*embedded, error) {
 	db, err := limpet.Open(dir, &o)
 	if err != nil {
-		for _, l := range doors {
-			_ = l.Close()
-		}
 		return nil, explainOpen(dir, err)
 	}
-	e := &embedded{db: db, server: server.New(db, so), served: make(chan error, len(doors))}
+	return &embedded{db: db, server: server.New(db, so)}, nil
+}
+
+// letIn serves who knocks at the doors. It is called once.
+func (e *embedded) letIn(doors ...net.Listener) {
+	e.served = make(chan error, len(doors))
 	for _, l := range doors {
 		go func() { e.served <- e.server.Serve(l) }()
 	}
-	return e, nil
 }
 
 // stop closes the doors, syncs everything and releases the directory.

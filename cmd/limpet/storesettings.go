@@ -115,12 +115,14 @@ func (s *storeSettings) serve(doors doors, logger *slog.Logger) (*embedded, erro
 	}, server.Options{
 		MaxClients: s.number("maxclients"), IdleTimeout: s.seconds("timeout"), KeepAlive: keepAlive(s.Int("tcp-keepalive")),
 		Protected: s.Bool("protected-mode") && !s.unprotected, Logger: logger,
-	}, doors.listeners()...)
+	})
 	if err != nil {
+		doors.close()
 		return nil, err
 	}
 	e.db.SetConfigFile(s.file)
 	e.db.Configure(s.forConfig(e.server)...)
+	e.letIn(doors.listeners()...)
 	return e, nil
 }
 
