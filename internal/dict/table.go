@@ -1,6 +1,9 @@
 package dict
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"runtime"
+)
 
 // seed makes the positions of keys unpredictable from outside, for a sender
 // who could choose colliding keys would turn a bucket into a linear search.
@@ -124,6 +127,31 @@ func (t *Table[E]) Reserve(n int) {
 	}
 	t.deepest = len(t.dir)
 }
+
+// Fetch reads where some keys are or will be, in such an order that the memory is
+// waited for once and not once for each: a table larger than the processor's
+// caches is filled a good deal faster when each few keys are fetched first.
+func (t *Table[E]) Fetch(keys [][]byte) {
+	var buckets [fetched]*bucket[E]
+	for len(keys) > 0 && t.dir != nil {
+		n := min(len(keys), fetched)
+		for i, key := range keys[:n] {
+			h := maphash.Bytes(seed, key)
+			buckets[i] = t.segment(h).bucket(h)
+		}
+		for _, b := range buckets[:n] { // none of these loads waits for another
+			runtime.KeepAlive(len(b.entries))
+		}
+		for _, b := range buckets[:n] {
+			if last := len(b.entries) - 1; last >= 0 {
+				runtime.KeepAlive(b.entries[last]) // so that reading it is not optimised away
+			}
+		}
+		keys = keys[n:]
+	}
+}
+
+const fetched = 32 // at a time; processors have 10 to 50 loads under way
 
 // announce shows a bucket about to change to the hook.
 func (t *Table[E]) announce(b *bucket[E]) {

@@ -207,9 +207,11 @@ type loader struct {
 	session     *command.Session
 	out         resp.Writer
 	dropExpired bool
-	began       int64 // Unix µs; nothing expires while loading, so it need not be exact
-	reserved    int   // the database that room was made in last, or NoDB
-	failed      int   // commands that answered with an error
+	ahead       []rdb.Entry
+	keys        [][]byte // of ahead
+	began       int64    // Unix µs; nothing expires while loading, so it need not be exact
+	reserved    int      // the database that room was made in last, or NoDB
+	failed      int      // commands that answered with an error
 	firstError  string
 }
 
@@ -227,7 +229,6 @@ func (l *loader) Begin(f aof.PlannedFile) {
 // Preamble loads an RDB.
 func (l *loader) Preamble(r io.Reader) (length int64, err error) {
 	d := rdb.NewDecoder(r, rdb.DecoderOptions{KeepPacked: true})
-	now := l.e.clock.Now().UnixMilli()
 	for {
 		entry, err := d.Next()
 		if errors.Is(err, io.EOF) {
@@ -241,15 +242,43 @@ func (l *loader) Preamble(r io.Reader) (length int64, err error) {
 			l.e.ks.DB(db).Reserve(int(min(keys, maxReserved)))
 			l.reserved = db
 		}
-		if err := l.entry(entry, now); err != nil {
-			return 0, err
+		if l.ahead = append(l.ahead, entry); len(l.ahead) == readAhead {
+			if err := l.store(); err != nil {
+				return 0, err
+			}
 		}
+	}
+	if err := l.store(); err != nil {
+		return 0, err
 	}
 	if names := d.Modules(); len(names) > 0 {
 		return 0, fmt.Errorf("holds data of the modules %s: %w", strings.Join(names, ", "), rdb.ErrUnsupported)
 	}
 	l.e.functions = append(l.e.functions, d.Functions()...)
 	return d.Consumed(), nil
+}
+
+// readAhead is how many entries are read before they are stored, so that the
+// memory they go to can be fetched for all of them at once.
+const readAhead = 32
+
+// store puts what was read ahead into the keyspace.
+func (l *loader) store() error {
+	now := l.e.clock.Now().UnixMilli()
+	l.keys = l.keys[:0]
+	for _, entry := range l.ahead {
+		l.keys = append(l.keys, entry.Key)
+	}
+	if len(l.ahead) > 0 && l.ahead[0].DB < l.e.ks.Databases() { // nearly always all of one database
+		l.e.ks.DB(l.ahead[0].DB).Fetch(l.keys)
+	}
+	for _, entry := range l.ahead {
+		if err := l.entry(entry, now); err != nil {
+			return err
+		}
+	}
+	l.ahead = l.ahead[:0]
+	return nil
 }
 
 func (l *loader) entry(entry rdb.Entry, now int64) error {

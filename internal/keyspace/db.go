@@ -151,6 +151,9 @@ func (db *DB) moved(key []byte, was, now int64) {
 	}
 }
 
+// Fetch prepares for storing some keys; see [dict.Table.Fetch].
+func (db *DB) Fetch(keys [][]byte) { db.table.Fetch(keys) }
+
 // Reserve makes room in an empty database for so many keys.
 func (db *DB) Reserve(keys int) { db.table.Reserve(keys) }
 
