@@ -23,7 +23,7 @@ test: test-deps lint ## install what the tests need, then run all of them (at mo
 	$(GO) test -timeout 10m -race $(RACE)
 
 # Everything concurrent runs a second time under the race detector.
-RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api
+RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli
 
 # What the tests start for real: redis-server, nginx, and the HTML
 # documentation that is used as a site nobody here wrote.
