@@ -217,8 +217,12 @@ func zrangestore(c *Ctx) {
 	into := zset.New()
 	if found {
 		lo, hi := r.ranks(z)
+		lim := c.u.zsetLimits()
+		if r.by == byRank && hi-lo > lim.MaxEntries {
+			lim = zset.Limits{} // never packed on the way, which would make -0 of a score 0
+		}
 		for member, score := range z.ByRank(lo, hi, r.reverse) {
-			into.Add(member, score, c.u.zsetLimits())
+			into.Add(member, score, lim)
 		}
 	}
 	c.storeZSet(c.Args[1], into)

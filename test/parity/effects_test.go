@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"limpet"
+	"limpet/internal/stream"
 	"limpet/internal/testredis"
 	"limpet/resp"
 )
@@ -191,11 +192,11 @@ func canonicalTrim(record [][]byte) (out [][]byte) {
 		case "NOMKSTREAM":
 			out = append(out, []byte(word))
 		default: // the id, behind which are fields
-			id := bytes.TrimLeft(record[i], " +")
-			if !bytes.Contains(id, []byte("-")) {
-				id = append(bytes.Clone(id), "-0"...)
+			id, ok := stream.ParseID(record[i], 0)
+			if !ok {
+				return record
 			}
-			return append(append(out, id), record[i+1:]...)
+			return append(append(out, []byte(id.String())), record[i+1:]...)
 		}
 	}
 	return out
