@@ -35,8 +35,12 @@ type door struct {
 }
 
 var doors = []door{
-	{"tcp, event loop", func(t *testing.T, s *Server) func() (net.Conn, error) { return serveOn(t, s, "tcp", "127.0.0.1:0", false) }},
-	{"tcp, goroutines", func(t *testing.T, s *Server) func() (net.Conn, error) { return serveOn(t, s, "tcp", "127.0.0.1:0", true) }},
+	{"tcp, event loop", func(t *testing.T, s *Server) func() (net.Conn, error) {
+		return serveOn(t, s, "tcp", "127.0.0.1:0", false)
+	}},
+	{"tcp, goroutines", func(t *testing.T, s *Server) func() (net.Conn, error) {
+		return serveOn(t, s, "tcp", "127.0.0.1:0", true)
+	}},
 	{"unix", func(t *testing.T, s *Server) func() (net.Conn, error) {
 		return serveOn(t, s, "unix", filepath.Join(t.TempDir(), "s"), false)
 	}},
