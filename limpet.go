@@ -48,6 +48,18 @@ type Options struct {
 	// the log's directory, its files and the dump, all inside the store's directory;
 	// empty means appendonlydir, appendonly.aof and dump.rdb.
 	AppendDirName, AppendFileName, DBFileName string
+	// NoAppendOnly is appendonly no: there is no log, and what was not saved to the
+	// dump is lost with the process.
+	NoAppendOnly bool
+	// RESPBase writes the log's bases as commands, which people can read
+	// (aof-use-rdb-preamble no); they are larger and load more slowly.
+	RESPBase bool
+	// SavePoints is save: when the dump is written by itself, and that it is on
+	// Close. None by default, since the log has it all.
+	SavePoints []SavePoint
+	// IgnoreSaveErrors takes writes though such saves fail
+	// (stop-writes-on-bgsave-error no); without a log, they may all be lost then.
+	IgnoreSaveErrors bool
 	// KeepOld keeps the files that a rewrite has replaced (aof-disable-auto-gc).
 	KeepOld bool
 	// MaxBulk is the longest string in bytes (proto-max-bulk-len); 0 means 512 MiB.
@@ -66,6 +78,13 @@ type Options struct {
 	// discards.
 	Logger *slog.Logger
 }
+
+// SavePoint is a pair of save: a time, and how many changes it takes then.
+type SavePoint = engine.SavePoint
+
+// ParseSavePoints reads the value of save, as in "3600 1 300 100"; an empty one
+// is none.
+func ParseSavePoints(s string) ([]SavePoint, error) { return engine.ParseSavePoints(s) }
 
 // Packing is how large collections may grow before they leave their packed forms,
 // which take a fraction of the memory and more time: the settings of redis.conf.
@@ -99,6 +118,7 @@ func Open(dir string, o *Options) (*DB, error) {
 		RefuseTruncated: o.RefuseTruncated, Timestamps: o.Timestamps,
 		RewritePercentage: o.RewritePercentage, RewriteMinSize: o.RewriteMinSize,
 		AppendDirName: o.AppendDirName, AppendFileName: o.AppendFileName, DBFileName: o.DBFileName, KeepOld: o.KeepOld,
+		NoAppendOnly: o.NoAppendOnly, RESPBase: o.RESPBase, SavePoints: o.SavePoints, IgnoreSaveErrors: o.IgnoreSaveErrors,
 		Limits: command.Limits{
 			Databases: o.Databases, Password: o.Password, MaxBulk: o.MaxBulk, Renamed: o.Renamed,
 			HashEntries: o.Packing.HashEntries, HashValue: o.Packing.HashValue, SetInts: o.Packing.SetInts,

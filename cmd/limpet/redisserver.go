@@ -203,7 +203,9 @@ func (r *redisProcess) serveUntil(stop <-chan struct{}, e *embedded) int {
 	}
 	r.warn("User requested shutdown...")
 	r.settings.tellSupervisor("STOPPING=1\n")
-	r.notice("Calling fsync() on the AOF file.")
+	if r.settings.Bool("appendonly") {
+		r.notice("Calling fsync() on the AOF file.")
+	}
 	if err := e.stop(); err != nil {
 		r.explain(err)
 		code = 1

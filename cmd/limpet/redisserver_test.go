@@ -33,7 +33,7 @@ var logLine = regexp.MustCompile(`^\d+:[CM] \d\d [A-Z][a-z][a-z] \d{4} \d\d:\d\d
 
 func TestRedisServer_StartsAndEndsAsRedisDoes(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		p := startRedisServer(t, "--pidfile", "p")
+		p := startRedisServer(t, "--pidfile", "p", "--appendonly", "yes")
 		if got := readFile(t, p.path("p")); got != strconv.Itoa(p.cmd.Process.Pid)+"\n" {
 			t.Errorf("pid file %q", got)
 		}
@@ -67,12 +67,30 @@ func TestRedisServer_StartsAndEndsAsRedisDoes(t *testing.T) {
 				t.Errorf("not a line as redis-server writes it: %q", line)
 			}
 		}
-		p = prepare(t, p.dir, asRedisServer(t), onSocket...).start()
+		p = prepare(t, p.dir, asRedisServer(t), append(slices.Clone(onSocket), "--appendonly", "yes")...).start()
 		if got := p.ask("GET k")[0].Text(); got != "v" {
 			t.Errorf("after a restart: %q", got)
 		}
 		p.stop()
 	}
+}
+
+// The defaults are Redis's: no log, a dump when it ends.
+func TestRedisServer_WithoutALog_TheDumpIsWrittenAtTheEnd(t *testing.T) {
+	p := startRedisServer(t)
+	if got := p.settings("*"); got["appendonly"] != "no" || got["save"] != "3600 1 300 100 60 10000" {
+		t.Errorf("appendonly %q, save %q", got["appendonly"], got["save"])
+	}
+	p.ask("SET k v")
+	p.stop()
+	if _, err := os.Stat(p.path("appendonlydir")); !os.IsNotExist(err) {
+		t.Errorf("a log: %v", err)
+	}
+	p = prepare(t, p.dir, asRedisServer(t), onSocket...).start()
+	if got := p.ask("GET k")[0].Text(); got != "v" {
+		t.Errorf("after a restart: %q", got)
+	}
+	p.stop()
 }
 
 // Redis's own harness for tests waits for this.
@@ -309,7 +327,10 @@ pidfile p
 unixsocketperm 700
 tls-auth-clients optional
 tls-protocols "TLSv1.2 TLSv1.3"
-save ""
+aof-use-rdb-preamble no
+stop-writes-on-bgsave-error no
+save 60 7
+save 70 8
 `
 	ours := prepare(t, shortDir(t), asRedisServer(t), append([]string{"c"}, onSocket...)...)
 	writeFile(t, ours.path("c"), text)

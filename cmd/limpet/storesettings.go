@@ -94,6 +94,11 @@ func (s *storeSettings) serve(doors doors, logger *slog.Logger) (*embedded, erro
 		doors.close()
 		return nil, failf(exitUsage, "%s", err)
 	}
+	points, err := limpet.ParseSavePoints(s.Get("save"))
+	if err != nil {
+		doors.close()
+		return nil, failf(exitUsage, "save: %s", err)
+	}
 	e, err := openStore(s.Get("dir"), limpet.Options{
 		Fsync: policy, Logger: logger,
 		RewritePercentage: orMinusOne(s.number("auto-aof-rewrite-percentage")),
@@ -101,10 +106,14 @@ func (s *storeSettings) serve(doors doors, logger *slog.Logger) (*embedded, erro
 		RefuseTruncated:   !s.Bool("aof-load-truncated"),
 		Timestamps:        s.Bool("aof-timestamp-enabled"),
 		AppendDirName:     s.Get("appenddirname"), AppendFileName: s.Get("appendfilename"), DBFileName: s.Get("dbfilename"),
-		KeepOld:   s.Bool("aof-disable-auto-gc"),
-		Password:  s.Get("requirepass"),
-		Databases: s.number("databases"),
-		MaxBulk:   s.number("proto-max-bulk-len"),
+		KeepOld:          s.Bool("aof-disable-auto-gc"),
+		NoAppendOnly:     !s.Bool("appendonly"),
+		RESPBase:         !s.Bool("aof-use-rdb-preamble"),
+		SavePoints:       points,
+		IgnoreSaveErrors: !s.Bool("stop-writes-on-bgsave-error"),
+		Password:         s.Get("requirepass"),
+		Databases:        s.number("databases"),
+		MaxBulk:          s.number("proto-max-bulk-len"),
 		Packing: limpet.Packing{
 			HashEntries: orMinusOne(s.number("hash-max-listpack-entries")), HashValue: orMinusOne(s.number("hash-max-listpack-value")),
 			SetInts:     orMinusOne(s.number("set-max-intset-entries")),

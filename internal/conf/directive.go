@@ -21,8 +21,7 @@ type Directive struct {
 	Default string // as CONFIG GET shows it
 	Support Support
 
-	has   string // of a Missing or Refused one: the value that asks for nothing
-	multi bool   // takes any number of arguments, or all of them in one
+	multi bool // takes any number of arguments, or all of them in one
 	check check
 }
 
@@ -42,7 +41,7 @@ func single(read func(arg string) (string, error)) check {
 }
 
 func row(name, value string, c check) *Directive {
-	return &Directive{Name: name, Default: value, has: value, check: c}
+	return &Directive{Name: name, Default: value, check: c}
 }
 
 func yesNo(name, value string) *Directive { return row(name, value, single(readYesNo)) }
@@ -91,10 +90,6 @@ func alone(name, value string, read func(string) (string, error)) *Directive {
 func (d *Directive) also(alias string) *Directive { d.Alias = alias; return d }
 func (d *Directive) done() *Directive             { d.Support = Done; return d }
 func (d *Directive) refused() *Directive          { d.Support = Refused; return d }
-
-// only says what Limpet does in place of what is Missing, where that is not
-// Redis's default.
-func (d *Directive) only(value string) *Directive { d.has = value; return d }
 
 // read is check behind the rule that several arguments may be written as one.
 func (d *Directive) read(args []string, before string, given bool) (string, error) {

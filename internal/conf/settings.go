@@ -87,15 +87,9 @@ func (s *Settings) Refused() []string {
 
 func (s *Settings) asking(kind Support) (lines []string) {
 	for _, d := range directives {
-		v := s.Get(d.Name)
-		if d.Support != kind || v == d.has {
-			continue
+		if v := s.Get(d.Name); d.Support == kind && v != d.Default {
+			lines = append(lines, strings.TrimSpace(d.Name+" "+v))
 		}
-		line := strings.TrimSpace(d.Name + " " + v)
-		if d.has != d.Default {
-			line += " (goes on as with " + d.Name + " " + Quote(d.has) + ")"
-		}
-		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	return lines
