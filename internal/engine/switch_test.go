@@ -169,6 +169,26 @@ func TestSwitchOff_EverythingSoFarIsInTheLog_AndNothingMore(t *testing.T) {
 	}
 }
 
+func TestSwitchOff_InTheMiddleOfABatch_CutsTheLogThere(t *testing.T) {
+	mem := vfs.NewMem()
+	e := start(t, mem, Options{Fsync: Always})
+	c := connect(t, e)
+	var b Batch
+	for _, words := range [][]string{{"SET", "before", "1"}, {"CONFIG", "SET", "appendonly", "no"}, {"SET", "after", "1"}} {
+		b.Add(bytesOf(words))
+	}
+	if err := e.Wait(e.Exec(c.s, &b, newWriter())); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = connect(t, start(t, mem, Options{}))
+	if before, after := c.must("EXISTS", "before"), c.must("EXISTS", "after"); before+after != "10" {
+		t.Errorf("before: %s, after: %s", before, after)
+	}
+}
+
 func TestSwitchOff_WithABrokenLog_TakesWritesAgain(t *testing.T) {
 	var f fault
 	e := start(t, vfs.NewFaulty(vfs.NewMem(), f.ask), Options{Fsync: Always})
@@ -259,8 +279,8 @@ func TestSwitchOn_Fails_StaysOffAndIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A detached file that fails is given up at once: no write waits for the end of
-// a base that is of no use.
+// While the log is being switched on, a failure of its files refuses writes only
+// until it is given up.
 func TestSwitchOn_DetachedFileFails_WritesAreTakenAgain(t *testing.T) {
 	var f fault
 	gate := make(chan struct{})

@@ -31,7 +31,7 @@ func AppendCommands(dst []byte, key string, e Entry) []byte {
 		w.command("SET", strconv.FormatInt(int64(v), 10))
 	case *list.List:
 		w.items("RPUSH", v.Len(), 1, func(chunk *chunks) {
-			for element := range v.Range(0, v.Len()-1, false) {
+			for element := range v.Range(0, v.Len(), false) {
 				chunk.item(element)
 			}
 		})
