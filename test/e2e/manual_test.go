@@ -136,10 +136,10 @@ func (m *manual) run(line string) string {
 // so that the service is a process of the test's own, to be killed like others.
 func (m *manual) makeUp() *service {
 	m.t.Helper()
-	if r := execute(m.t, m.shell("make build")); r.code != 0 {
+	if r := execute(m.t, m.shell("make --no-print-directory build")); r.code != 0 {
 		m.t.Fatalf("make build: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
-	plan := strings.TrimSpace(execute(m.t, m.shell("make --dry-run up")).out)
+	plan := strings.TrimSpace(execute(m.t, m.shell("make --no-print-directory --dry-run up")).out)
 	last := plan[strings.LastIndex(plan, "\n")+1:]
 	cmd := m.shell("exec " + last)
 	cmd.Env = append(cmd.Env, "LIMPET_API_ADDR=127.0.0.1:0", "LIMPET_STORE_ADDR=127.0.0.1:0")

@@ -168,7 +168,7 @@ func execute(t testing.TB, cmd *exec.Cmd) result {
 func environment(more ...string) []string {
 	env := make([]string, 0, len(os.Environ())+len(more))
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "LIMPET_") {
+		if !strings.HasPrefix(v, "LIMPET_") && !strings.HasPrefix(v, "MAKE") { // nor a make that runs the test
 			env = append(env, v)
 		}
 	}
