@@ -49,6 +49,7 @@ func hset(c *Ctx) {
 		}
 	}
 	c.touch(c.Args[1])
+	c.weigh(len(c.Args)/2 - 1)
 	c.logVerbatim()
 	if c.Cmd.Name == "hmset" {
 		c.W.OK()
@@ -123,6 +124,7 @@ func hdel(c *Ctx) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.dropIfEmpty(c.Args[1], h.Len())
 		c.logVerbatim()
 	}

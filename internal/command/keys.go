@@ -335,6 +335,7 @@ func rename(c *Ctx, onlyNew bool) {
 	c.touch(from)
 	c.DB.Delete(from)
 	c.touch(to)
+	c.weigh(0) // one for both keys
 	c.DB.Put(to, o)
 	c.DB.SetDeadline(to, deadline)
 	c.logVerbatim()
@@ -384,7 +385,6 @@ func flush(c *Ctx, db int) {
 		}
 	}
 	u.changed = true
-	u.Changes++
 	c.logVerbatim()
 	c.W.OK()
 }

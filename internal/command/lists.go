@@ -94,6 +94,7 @@ func push(c *Ctx, e end, create bool) {
 		e.push(l, v, c.u.listLimits())
 	}
 	c.touch(c.Args[1])
+	c.weigh(len(c.Args) - 2)
 	c.logVerbatim()
 	c.W.Int(int64(l.Len()))
 }
@@ -135,11 +136,13 @@ func popCommand(c *Ctx, e end) {
 
 // popElements removes and writes up to count elements of the list Args[1].
 func (c *Ctx) popElements(l listValue, e end, count int64) {
-	for range min(count, int64(l.Len())) {
+	n := int(min(count, int64(l.Len())))
+	for range n {
 		v, _ := e.pop(l)
 		c.W.Bulk(v)
 	}
 	c.touch(c.Args[1])
+	c.weigh(n)
 	c.dropIfEmpty(c.Args[1], l.Len())
 }
 
@@ -260,6 +263,7 @@ func ltrim(c *Ctx) {
 		before := l.Len()
 		l.Trim(int(lo), int(hi)+1)
 		c.touch(c.Args[1])
+		c.weigh(before - l.Len())
 		c.dropIfEmpty(c.Args[1], l.Len())
 		if l.Len() != before {
 			c.logVerbatim()
@@ -283,6 +287,7 @@ func lrem(c *Ctx) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.dropIfEmpty(c.Args[1], l.Len())
 		c.logVerbatim()
 	}
@@ -436,6 +441,7 @@ func move(c *Ctx, from, to end) {
 	c.touch(c.Args[1])
 	c.dropIfEmpty(c.Args[1], source.Len())
 	c.touch(c.Args[2])
+	c.weigh(0) // one for both keys
 	c.logVerbatim()
 	c.W.Bulk(v)
 }
@@ -476,6 +482,7 @@ func lmpop(c *Ctx) {
 			c.W.Bulk(v)
 		}
 		c.touch(key)
+		c.weigh(int(n))
 		c.dropIfEmpty(key, l.Len())
 		var digits [20]byte
 		c.log(e.popWord(), key, appendInt(digits[:0], n))

@@ -52,6 +52,7 @@ func sadd(c *Ctx) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.logVerbatim()
 	}
 	c.W.Int(int64(n))
@@ -72,6 +73,7 @@ func srem(c *Ctx) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.dropIfEmpty(c.Args[1], s.Len())
 		c.logVerbatim()
 	}
@@ -208,6 +210,7 @@ func spop(c *Ctx) {
 		c.log(wordDel, c.Args[1])
 	}
 	c.touch(c.Args[1])
+	c.weigh(n)
 	c.dropIfEmpty(c.Args[1], s.Len())
 }
 

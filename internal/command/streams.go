@@ -513,6 +513,7 @@ func xdel(c *Ctx) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.logVerbatim()
 	}
 	c.W.Int(int64(n))

@@ -199,6 +199,7 @@ func zremrange(c *Ctx, by rangeBy) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.dropIfEmpty(c.Args[1], z.Len())
 		c.logVerbatim()
 	}

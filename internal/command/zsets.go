@@ -156,6 +156,7 @@ func (c *Ctx) zaddPairs(o zaddOptions, first int) {
 			c.DB.Put(key, z)
 		}
 		c.touch(key)
+		c.weigh(added + updated)
 		c.logVerbatim()
 	}
 	c.zaddReply(o, added, updated, last, applied)
@@ -222,6 +223,7 @@ func zrem(c *Ctx) {
 	}
 	if n > 0 {
 		c.touch(c.Args[1])
+		c.weigh(n)
 		c.dropIfEmpty(c.Args[1], z.Len())
 		c.logVerbatim()
 	}
@@ -330,6 +332,7 @@ func (c *Ctx) popMembers(key []byte, z zsetValue, n int, last, nested bool) {
 		c.W.Double(score)
 	}
 	c.touch(key)
+	c.weigh(n)
 	c.dropIfEmpty(key, z.Len())
 }
 
