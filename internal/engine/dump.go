@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,6 +169,7 @@ func (d *dump) walk() error {
 		d.spool = spare[:0]
 		d.e.dumping.set(0)
 		d.lock.Unlock()
+		d.rest()
 
 		if err != nil {
 			return err
@@ -184,9 +184,17 @@ func (d *dump) walk() error {
 			unsynced = 0
 		}
 		spare = reusable(full)
-		runtime.Gosched()
 	}
 	return nil
+}
+
+// rest lets others have the processor. A walk that took all it can get would have
+// it taken away by the kernel in the end, in the middle of a slice, with the lock
+// held. Where the lock is held all the time nobody is waiting.
+func (d *dump) rest() {
+	if d.lock != (noLock{}) {
+		time.Sleep(sliceTime)
+	}
 }
 
 // spoolGate makes writers wait while a dump's spool is full.
