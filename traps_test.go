@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"limpet"
 	"limpet/aof"
@@ -291,6 +292,27 @@ func TestTrapG_ADumpBesideALog_IsNotLoaded(t *testing.T) {
 	closeDB(t, db)
 	if v := do(t, open(t, home, limpet.Options{FS: mem}), "EXISTS", "n"); v.Int != 0 {
 		t.Error("an old dump came back over a log that says otherwise")
+	}
+}
+
+// Redis overwrites dump.rdb with nothing at once. Here it stays what a careless
+// FLUSHALL is taken back with, until the next save point.
+func TestTrapH_FlushAll_LeavesTheDumpAlone(t *testing.T) {
+	mem := vfs.NewMem()
+	o := limpet.Options{FS: mem, NoAppendOnly: true, SavePoints: []limpet.SavePoint{{After: time.Hour, Changes: 1}}}
+	db := open(t, home, o)
+	do(t, db, "SET", "n", "3")
+	do(t, db, "SAVE")
+	do(t, db, "FLUSHALL")
+	before := read(t, mem, home+"/dump.rdb")
+	killed := vfs.NewMem() // the machine loses its power here
+	if err := killed.Mkdir(home, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, killed, home+"/dump.rdb", before)
+	o.FS = killed
+	if v := do(t, open(t, home, o), "GET", "n"); v.Text() != "3" {
+		t.Errorf("n is %q: the dump was overwritten", v.Text())
 	}
 }
 
