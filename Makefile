@@ -19,8 +19,12 @@ build: ## build bin/limpet
 
 .PHONY: test
 test: test-deps lint ## install what the tests need, then run all of them (at most 15 minutes)
-	$(GO) test -timeout 14m $(PKGS)
-	$(GO) test -timeout 10m -race $(RACE)
+	LIMPET_SEED=$(SEED) $(GO) test -timeout 14m $(PKGS)
+	LIMPET_SEED=$(SEED) $(GO) test -timeout 10m -race $(RACE)
+
+# Random tests are the same each time here, and new each time by hand and in
+# `make torture`; they print their seed.
+SEED ?= 1
 
 # Everything concurrent runs a second time under the race detector.
 RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli
