@@ -42,11 +42,13 @@ const (
 	connections = 50
 )
 
-// commands measures throughput and the 99th percentile of latency.
+// commands measures throughput, the 99th percentile of latency, and what a request
+// costs the server in processor time: the last is what a busy machine changes
+// least.
 func (b *bench) commands() error {
 	for _, policy := range []string{"everysec", "no", "always"} {
 		title(fmt.Sprintf("### Commands, `appendfsync %s`, %d connections", policy, connections),
-			"command", "pipeline", "redis, 1/s", "limpet, 1/s", "ratio (rounds)", "redis p99, ms", "limpet p99, ms")
+			"command", "pipeline", "redis, 1/s", "limpet, 1/s", "ratio (rounds)", "redis p99, ms", "limpet p99, ms", "redis CPU, µs", "limpet CPU, µs")
 		if err := b.policy(policy); err != nil {
 			return err
 		}
@@ -69,41 +71,46 @@ func (b *bench) policy(policy string) error {
 			if c.reads && policy != "everysec" {
 				continue
 			}
-			rate, p99, err := b.compare(servers, c.args, pipeline)
+			rate, p99, cpu, err := b.compare(servers, c.args, pipeline)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			row(fmt.Sprintf("%s | %d", c.name, pipeline), rate, "%.0f",
-				fmt.Sprintf("%.2f", median(p99.redis)), fmt.Sprintf("%.2f", median(p99.limpet)))
+				fmt.Sprintf("%.2f", median(p99.redis)), fmt.Sprintf("%.2f", median(p99.limpet)),
+				fmt.Sprintf("%.2f", median(cpu.redis)), fmt.Sprintf("%.2f", median(cpu.limpet)))
 		}
 	}
 	return nil
 }
 
 // compare runs one command on both servers in turn.
-func (b *bench) compare(servers []*process, args []string, pipeline int) (rate, p99 pair, err error) {
+func (b *bench) compare(servers []*process, args []string, pipeline int) (rate, p99, cpu pair, err error) {
 	for range b.rounds {
 		for _, p := range servers {
-			r, ms, err := b.load(p, args, pipeline)
+			f, err := b.load(p, args, pipeline)
 			if err != nil {
-				return rate, p99, fmt.Errorf("%s: %w", p.name, err)
+				return rate, p99, cpu, fmt.Errorf("%s: %w", p.name, err)
 			}
-			if p.name == "redis" {
-				rate.redis, p99.redis = append(rate.redis, r), append(p99.redis, ms)
-			} else {
-				rate.limpet, p99.limpet = append(rate.limpet, r), append(p99.limpet, ms)
-			}
+			rate.add(p.name, f.rate)
+			p99.add(p.name, f.p99)
+			cpu.add(p.name, f.cpu)
 		}
 	}
-	return rate, p99, nil
+	return rate, p99, cpu, nil
 }
 
-// load has redis-benchmark send one command, and gives the requests per second
-// and the 99th percentile of the latency in milliseconds.
-func (b *bench) load(p *process, args []string, pipeline int) (rate, p99 float64, err error) {
+// figures are what one run of redis-benchmark found.
+type figures struct {
+	rate float64 // requests a second
+	p99  float64 // of the latency, ms
+	cpu  float64 // of the server, µs a request
+}
+
+// load has redis-benchmark send one command.
+func (b *bench) load(p *process, args []string, pipeline int) (f figures, err error) {
 	if args[0] == "EVALSHA" {
 		if args, err = p.withScript(args); err != nil {
-			return 0, 0, err
+			return f, err
 		}
 	}
 	requests := b.requests
@@ -113,11 +120,14 @@ func (b *bench) load(p *process, args []string, pipeline int) (rate, p99 float64
 	cmd := exec.CommandContext(b.ctx, "redis-benchmark", append([]string{
 		"-p", strconv.Itoa(p.port), "-c", strconv.Itoa(connections), "-n", strconv.Itoa(requests),
 		"-P", strconv.Itoa(pipeline), "-r", strconv.Itoa(randomKeys), "--csv"}, args...)...)
+	used := p.cpu()
 	out, err := cmd.Output()
 	if err != nil {
-		return 0, 0, fmt.Errorf("redis-benchmark: %w", err)
+		return f, fmt.Errorf("redis-benchmark: %w", err)
 	}
-	return parseCSV(out)
+	f.cpu = (p.cpu() - used) / float64(requests) * 1e6
+	f.rate, f.p99, err = parseCSV(out)
+	return f, err
 }
 
 // withScript loads the script and fills in its name.

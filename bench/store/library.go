@@ -38,12 +38,12 @@ func (b *bench) doOnce(command, policy string, rates *pair) error {
 	if command == "GET" {
 		args = args[:2]
 	}
-	rate, _, err := b.load(p, args, 1)
+	f, err := b.load(p, args, 1)
 	p.stop()
 	if err != nil {
 		return err
 	}
-	rates.redis = append(rates.redis, rate)
+	rates.add(p.name, f.rate)
 
 	fsync, err := limpet.ParsePolicy(policy)
 	if err != nil {
@@ -53,8 +53,8 @@ func (b *bench) doOnce(command, policy string, rates *pair) error {
 	if err != nil {
 		return err
 	}
-	rate, err = doAll(b.ctx, db, command, 4*b.requests)
-	rates.limpet = append(rates.limpet, rate)
+	rate, err := doAll(b.ctx, db, command, 4*b.requests)
+	rates.add("limpet", rate)
 	return firstError(err, db.Close())
 }
 

@@ -42,11 +42,7 @@ func (b *bench) loads(what, dir string) error {
 			if err != nil {
 				return err
 			}
-			if name == "redis" {
-				seconds.redis = append(seconds.redis, p.took.Seconds())
-			} else {
-				seconds.limpet = append(seconds.limpet, p.took.Seconds())
-			}
+			seconds.add(name, p.took.Seconds())
 			p.stop()
 		}
 	}

@@ -24,11 +24,8 @@ func (b *bench) memory() error {
 			if err != nil {
 				return err
 			}
-			if name == "redis" {
-				filled.redis, restarted.redis = []float64{first}, []float64{second}
-			} else {
-				filled.limpet, restarted.limpet = []float64{first}, []float64{second}
-			}
+			filled.add(name, first)
+			restarted.add(name, second)
 		}
 		row(fmt.Sprintf("%d %s", set.n, set.data.name), filled, "%.0f")
 		row("the same after a restart", restarted, "%.0f")

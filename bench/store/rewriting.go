@@ -41,9 +41,10 @@ func (b *bench) rewriting() error {
 		}
 	}
 	pick := func(f func(rewritten) float64) (p pair) {
-		for i := range b.rounds {
-			p.redis = append(p.redis, f(results["redis"][i]))
-			p.limpet = append(p.limpet, f(results["limpet"][i]))
+		for name, rounds := range results {
+			for _, r := range rounds {
+				p.add(name, f(r))
+			}
 		}
 		return p
 	}
@@ -95,23 +96,4 @@ func (b *bench) rewriteOnce(p *process) (r rewritten, err error) {
 	}
 	r.memory = 100 * extra / resident
 	return r, nil
-}
-
-// probe asks PING every millisecond on a connection of its own and gives the
-// longest wait for an answer in milliseconds.
-func (p *process) probe(ctx context.Context) (worst float64) {
-	c, err := p.dial()
-	if err != nil {
-		return 0
-	}
-	defer c.close()
-	for ctx.Err() == nil {
-		began := time.Now()
-		if _, err := c.do("PING"); err != nil {
-			return worst
-		}
-		worst = max(worst, float64(time.Since(began).Microseconds())/1000)
-		time.Sleep(time.Millisecond)
-	}
-	return worst
 }

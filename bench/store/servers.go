@@ -116,6 +116,20 @@ func (p *process) status(field string) float64 {
 	return 0
 }
 
+// cpu is the processor time that the server has used, in seconds.
+func (p *process) cpu() float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / ticks
+}
+
+const ticks = 100 // of the kernel's clock in a second, in what it tells programs
+
 // forgetPeak makes VmHWM begin anew at VmRSS.
 func (p *process) forgetPeak() {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0)

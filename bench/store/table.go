@@ -9,6 +9,15 @@ import (
 // pair is what the two servers reached in the same rounds.
 type pair struct{ redis, limpet []float64 }
 
+// add notes what a server reached in a round.
+func (p *pair) add(name string, v float64) {
+	if name == "redis" {
+		p.redis = append(p.redis, v)
+	} else {
+		p.limpet = append(p.limpet, v)
+	}
+}
+
 // ratio is limpet over redis: of the medians, and the lowest and highest of the
 // rounds.
 func (p pair) ratio() (middle, low, high float64) {
