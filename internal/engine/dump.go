@@ -134,7 +134,10 @@ func (d *dump) interrupted() error {
 	if _, foreground := d.lock.(noLock); foreground {
 		return nil // nothing can have happened, and Close may have asked for it
 	}
-	if d.aborted || d.e.stopping {
+	if d.aborted {
+		return errCancelled
+	}
+	if d.e.stopping {
 		return errStopped
 	}
 	return d.e.rewriteGivenUp()

@@ -318,6 +318,31 @@ func TestShutdown_DuringBackgroundSave_SavesWhatIsThereNow(t *testing.T) {
 	}
 }
 
+// A BGSAVE that SHUTDOWN has given up did not fail, even when SHUTDOWN does.
+func TestShutdown_SaveFailsDuringBackgroundSave_DoesNotCountAsItsFailure(t *testing.T) {
+	var f fault
+	gate := make(chan struct{})
+	e := start(t, vfs.NewFaulty(vfs.NewMem(), f.ask), Options{SavePoints: []SavePoint{{time.Hour, 1}}})
+	c := connect(t, e)
+	c.must("SET", "a", "1")
+	f.set(func(op vfs.Op) vfs.Fault {
+		switch {
+		case strings.HasSuffix(op.Path, ".save.rdb"):
+			return failDumps(op)
+		case isDump(op) && op.Kind == vfs.OpWrite:
+			return vfs.Fault{Until: gate}
+		}
+		return vfs.Fault{}
+	})
+	c.must("BGSAVE")
+	eventually(t, "the cut is made", func() bool { return c.infoField("current_save_keys_total") == "1" })
+	_, err := c.do("SHUTDOWN")
+	wantWireError(t, err, errShutdown)
+	close(gate)
+	eventually(t, "BGSAVE ends", func() bool { return c.infoField("rdb_bgsave_in_progress") == "0" })
+	c.must("SET", "a", "2")
+}
+
 // TestSavePoints_WordsAndRefusals_AreTheRealOnes asks a real server and us.
 func TestSavePoints_WordsAndRefusals_AreTheRealOnes(t *testing.T) {
 	real := testredis.Start(t, testredis.Options{})

@@ -236,6 +236,9 @@ func (e *Engine) startSave() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.saves.end(&e.saves.save, e.clock.Now(), err)
+		if errors.Is(err, errCancelled) {
+			return
+		}
 		if err != nil {
 			e.logger.Error("dump.rdb could not be written; the old one stays", "error", err)
 			return

@@ -20,8 +20,9 @@ const (
 	logStarting
 )
 
-// errCancelled ends a rewrite whose log was switched off.
-var errCancelled = errors.New("engine: the log was switched off while it was being rewritten")
+// errCancelled ends a rewrite whose log was switched off, and a dump that SHUTDOWN
+// has no more use for. It is not a failure.
+var errCancelled = errors.New("engine: given up, since it is not wanted any more")
 
 // errSwitch is Redis's word for a log that could not be switched on.
 const errSwitch = resp.ServerError("Unable to turn on AOF. Check server logs.")
