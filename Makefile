@@ -54,6 +54,10 @@ torture: test-deps ## the long runs: kills, crashes, random models (about an hou
 fuzz: ## each fuzz target for a minute
 	scripts/fuzz.sh 60s
 
+.PHONY: bench
+bench: test-deps ## the store beside redis-server, in the same run (BENCH_KEYS=100000 for a short one)
+	cd bench/store && $(GO) run .
+
 .PHONY: bench-crawl
 bench-crawl: test-deps ## pages a second beside colly, on the same site in the same run
 	cd bench/crawl && $(GO) run .
