@@ -60,15 +60,23 @@ type Run struct {
 
 // ExecAll is [Session.Exec] for the batches of many sessions at once, one after
 // another, with nothing of anybody else in between. It is cheaper than one call
-// for each.
+// for each. Where a ticket is not settled then, [DB.Commit] or [DB.CommitSoon] is
+// to follow.
 func (db *DB) ExecAll(runs []Run) {
 	db.e.Enter()
-	defer db.e.Leave()
+	defer db.e.LeaveUncommitted()
 	for i := range runs {
 		r := &runs[i]
 		r.Ticket = db.e.ExecEntered(r.Session.s, r.Batch, r.Out)
 	}
 }
+
+// Commit syncs what tickets of ExecAll wait for, and returns when that is done. If
+// a sync is under way it returns at once, and the next one follows by itself.
+func (db *DB) Commit() { db.e.Commit() }
+
+// CommitSoon has that done by somebody else.
+func (db *DB) CommitSoon() { db.e.CommitSoon() }
 
 // OnProgress has f called whenever tickets may have become settled, until cancel
 // is called. f must return at once and must not call the store.
