@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -276,6 +277,40 @@ func TestSwitchOn_Fails_StaysOffAndIsTriedAgain(t *testing.T) {
 		if v := connect(t, start(t, mem, Options{})).must("GET", "a"); v != "3" {
 			t.Errorf("%s failed once: a is %s", at.name, v)
 		}
+	}
+}
+
+// On a full disk the base cannot be written the first time, and later not even the
+// incr can be created. As long as it was not taken back the switch is tried again.
+func TestSwitchOn_NoFileCanBeCreatedForTheNextTry_IsTriedAgain(t *testing.T) {
+	var f fault
+	mem, now := vfs.NewMem(), fakeTime()
+	e := start(t, vfs.NewFaulty(mem, f.ask), Options{NoAppendOnly: true, Clock: now})
+	c := connect(t, e)
+	c.must("SET", "a", "1")
+	switched := false
+	f.set(func(op vfs.Op) vfs.Fault {
+		isIncr := strings.HasSuffix(op.Path, "temp-appendonly.aof.incr")
+		if op.Kind == vfs.OpCreate && isIncr && !switched {
+			switched = true // CONFIG SET itself is not refused
+			return vfs.Fault{}
+		}
+		if op.Kind == vfs.OpCreate && (isIncr || strings.HasSuffix(op.Path, ".base")) {
+			return vfs.Fault{Err: syscall.ENOSPC}
+		}
+		return vfs.Fault{}
+	})
+	c.must("CONFIG", "SET", "appendonly", "yes")
+	turn(t, now, "it fails time and again", func() bool {
+		n, _ := strconv.Atoi(c.infoField("aof_rewrites_consecutive_failures"))
+		return n >= 3
+	})
+	f.set(nil)
+	turn(t, now, "the log is on", func() bool { return e.stateOfLog() == logOn })
+	c.must("SET", "a", "2")
+	_ = e.Close()
+	if v := connect(t, start(t, mem, Options{})).must("GET", "a"); v != "2" {
+		t.Errorf("a is %s", v)
 	}
 }
 
