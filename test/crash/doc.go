@@ -5,6 +5,7 @@
 //	torn_test.go         the log is cut at every byte of its last transaction
 //	fault_test.go        full disks, failing disks and short writes at every operation
 //	kill_test.go         a real process on a real disk, kill -9 under fifty clients
+//	directory_test.go    every state of a directory that a start may find, beside a real redis-server
 //	interchange_test.go  a directory goes to and fro between a real redis-server and us
 //
 // The promises are those of the root package: with appendfsync always nothing
