@@ -11,7 +11,8 @@
 // The promises are those of the root package: with appendfsync always nothing
 // acknowledged is missing; with everysec and no the data is what some first part
 // of the writes made, without a hole and without half a unit, and no older than
-// the latest sync. Opening what a crash left never fails.
+// the latest sync. When only the process dies, nothing acknowledged is missing
+// under any policy. Opening what a crash left never fails.
 //
 // Random tests print their seed and take it back from LIMPET_SEED;
 // LIMPET_TORTURE=1 lengthens them.
