@@ -26,6 +26,11 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveDirVar); dir != "" {
 		serveUntilKilled(dir)
 	}
+	if os.Getenv(ownMountsVar) == "" {
+		if code, ok := runInOwnMounts(); ok {
+			os.Exit(code)
+		}
+	}
 	remove, err := buildOurs()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
