@@ -57,6 +57,8 @@ type launch struct {
 	nobody  bool     // as a user that owns nothing
 }
 
+func (l launch) String() string { return l.program + " " + strings.Join(l.args, " ") }
+
 // running is a server at work, and a connection to it.
 type running struct {
 	*remote
