@@ -31,7 +31,7 @@ RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./inter
 
 # What the tests start for real: redis-server, nginx, and the HTML
 # documentation that is used as a site nobody here wrote.
-DEBS = redis-server redis-tools nginx-light python3.11-doc postgresql-doc-15 wget
+DEBS = redis-server redis-tools e2fsprogs mount nginx-light python3.11-doc postgresql-doc-15 wget
 
 .PHONY: test-deps
 test-deps: ## install or name the Debian packages that the tests need

@@ -40,7 +40,7 @@ const diskBystanders = 1000
 func startOnDisk(t *testing.T, disk *smallDisk, policy limpet.Policy, args ...string) *onDisk {
 	t.Helper()
 	o := &onDisk{disk: disk, writers: newWriters()[:diskWriters]}
-	o.launch = launch{program: ours, dir: filepath.Join(disk.dir, "data"),
+	o.launch = launch{program: ourProgram, dir: filepath.Join(disk.dir, "data"),
 		args: append([]string{"--appendonly", "yes", "--appendfsync", policy.String(), "--auto-aof-rewrite-percentage", "0"}, args...)}
 	if err := os.Mkdir(o.launch.dir, 0o755); err != nil {
 		t.Fatal(err)

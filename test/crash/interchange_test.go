@@ -83,7 +83,7 @@ func TestInterchange_ADirectoryGoesToAndFro(t *testing.T) {
 			if kill {
 				policy = limpet.Always // a real server that is killed may lose something under the others
 			}
-			l := launch{program: []string{ours, theirs(t)}[hop%2], dir: dir, args: []string{"--appendonly", "yes", "--appendfsync", policy.String(),
+			l := launch{program: []string{ourProgram, theirProgram(t)}[hop%2], dir: dir, args: []string{"--appendonly", "yes", "--appendfsync", policy.String(),
 				"--aof-timestamp-enabled", yesNo(rng.IntN(2) == 0), "--aof-use-rdb-preamble", yesNo(rng.IntN(4) > 0)}}
 			where := fmt.Sprintf("hop %d, %s, killed: %v", hop, l, kill)
 			r, refused := l.start(t)
@@ -92,7 +92,7 @@ func TestInterchange_ADirectoryGoesToAndFro(t *testing.T) {
 			}
 			want = visit(t, r, rng, want, where)
 			switch {
-			case kill && l.program == ours && rng.IntN(2) == 0:
+			case kill && l.program == ourProgram && rng.IntN(2) == 0:
 				must(t, r, "BGREWRITEAOF") // a real server's child would live on
 				r.kill()
 			case kill:

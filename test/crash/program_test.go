@@ -15,32 +15,32 @@ import (
 	"time"
 )
 
-// ours is our program by the name of redis-server, a link in ourDir. Beside it lies
-// limpet itself.
-var ourDir, ours string
+// ourProgram is ours by the name of redis-server.
+var ourProgram string
 
 // buildOurs builds the program, for all tests of this package. remove takes it
 // away again.
 func buildOurs() (remove func(), err error) {
-	if ourDir, err = os.MkdirTemp("", "limpet-crash-"); err != nil {
+	dir, err := os.MkdirTemp("", "limpet-crash-")
+	if err != nil {
 		return nil, err
 	}
-	remove = func() { _ = os.RemoveAll(ourDir) }
-	binary := filepath.Join(ourDir, "limpet")
-	ours = filepath.Join(ourDir, "redis-server")
+	remove = func() { _ = os.RemoveAll(dir) }
+	binary := filepath.Join(dir, "limpet")
+	ourProgram = filepath.Join(dir, "redis-server")
 	if out, err := exec.Command("go", "build", "-o", binary, "limpet/cmd/limpet").CombinedOutput(); err != nil {
 		remove()
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	if err := os.Symlink(binary, ours); err != nil {
+	if err := os.Symlink(binary, ourProgram); err != nil {
 		remove()
 		return nil, err
 	}
-	return remove, os.Chmod(ourDir, 0o755) // for nobody, too
+	return remove, os.Chmod(dir, 0o755) // for nobody, too
 }
 
-// theirs is the real redis-server.
-func theirs(t *testing.T) string {
+// theirProgram is the real redis-server.
+func theirProgram(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -51,7 +51,7 @@ func theirs(t *testing.T) string {
 
 // launch says how a server is started.
 type launch struct {
-	program string // theirs or ours
+	program string // theirProgram or ourProgram
 	dir     string
 	args    []string // behind those that every start here has
 	nobody  bool     // as a user that owns nothing
