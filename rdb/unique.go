@@ -57,21 +57,3 @@ func (u *uniqueNames) prepare(n int) (mask uint32) {
 	}
 	return uint32(len(u.slots) - 1)
 }
-
-// uniquePairs passes on names and values in turn from one of the old encodings,
-// which are too rare for a table of their own.
-func (r *reader) uniquePairs(items [][]byte) [][]byte {
-	if len(items)%2 != 0 {
-		r.corrupt("%d items are not pairs", len(items))
-		return nil
-	}
-	seen := make(map[string]bool, len(items)/2)
-	for i := 0; i < len(items); i += 2 {
-		if seen[string(items[i])] {
-			r.corrupt("%.100q is there twice", items[i])
-			return nil
-		}
-		seen[string(items[i])] = true
-	}
-	return items
-}
