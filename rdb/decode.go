@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -168,8 +169,12 @@ func (r *reader) textDouble() float64 {
 	}
 }
 
-// parseScore reads a score as strtod does. One too large is infinite.
+// parseScore reads a score as strtod does, of which Redis lets it see 127 bytes.
+// One too large is infinite.
 func parseScore(b []byte) (f float64, ok bool) {
+	if len(b) > 127 || bytes.IndexByte(b, '_') >= 0 { // Go's numbers may have that
+		return 0, false
+	}
 	f, err := strconv.ParseFloat(string(b), 64)
 	return f, (err == nil || math.IsInf(f, 0)) && !math.IsNaN(f)
 }
