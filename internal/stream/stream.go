@@ -64,8 +64,12 @@ func (s *Stream) Len() int { return s.n }
 
 // FirstID is the id of the oldest entry, zero when there is none.
 func (s *Stream) FirstID() ID {
-	for id := range s.All() {
-		return id
+	for _, nd := range s.nodes {
+		for e, ok := nd.first(); ok; e, ok = nd.next(e) {
+			if !e.deleted() {
+				return e.id
+			}
+		}
 	}
 	return ID{}
 }
