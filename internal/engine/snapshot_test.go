@@ -73,7 +73,16 @@ func plain(v rdb.Value) string {
 			items = append(items, strconv.Quote(string(m)))
 		}
 		slices.Sort(items)
-	case *rdb.Stream:
+	case *rdb.Stream: // where one leaf ends and the next begins does not count
+		payload, err := rdb.EncodeValue(v)
+		if err != nil {
+			panic(err)
+		}
+		decoded, err := rdb.DecodeValue(payload, rdb.DecoderOptions{})
+		if err != nil {
+			panic(err)
+		}
+		v = decoded.(*rdb.Stream)
 		return fmt.Sprintf("%T %v %v %v %v", v, v.LastID, v.MaxDeletedID, v.Added, v.Entries)
 	default:
 		return fmt.Sprintf("%T %q", v, v)
