@@ -51,7 +51,7 @@ func (s *saves) begin(j *saveJob, now time.Time) {
 }
 
 func (s *saves) end(j *saveJob, now time.Time, err error) {
-	j.running, j.took = false, now.Sub(j.began)
+	j.running, j.cancelled, j.took = false, false, now.Sub(j.began)
 	j.peak = s.gate.peak.Load()
 	if errors.Is(err, errCancelled) {
 		return // neither well nor badly done
