@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"limpet"
+	"limpet/resp"
 )
 
 // Options of a server. The zero value is the default of redis.conf.
@@ -99,30 +100,59 @@ func (s *Server) Serve(l net.Listener) error {
 			time.Sleep(acceptPause)
 			continue
 		}
-		s.start(conn)
+		_ = s.start(conn) // who is not served is told so
 	}
+}
+
+// Serve serves a store with default options on a listener, which it closes, until
+// ctx is done or a client sends SHUTDOWN; both are no error. Connections are closed
+// when it returns. The store stays the caller's to close.
+func Serve(ctx context.Context, db *limpet.DB, l net.Listener) error {
+	s := New(db, Options{})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	select {
+	case <-ctx.Done():
+	case <-db.Done():
+	case err := <-served: // the listener broke
+		_ = s.Close()
+		return err
+	}
+	_ = s.Close()
+	if err := <-served; !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // acceptPause keeps a process that has run out of file descriptors from spinning.
 const acceptPause = 10 * time.Millisecond
 
-// Dial opens a connection in memory. Its signature is that of a dialer, so that
-// a client library takes it in the place of one; network and address are ignored.
-func (s *Server) Dial(_ context.Context, _, _ string) (net.Conn, error) {
+// Dial opens a connection in memory: no port, no socket, no system call. Network
+// and address are ignored. It is what go-redis and others take as a dialer:
+//
+//	redis.NewClient(&redis.Options{Dialer: s.Dial})
+//
+// It fails with [ErrClosed], with the error of ctx, or with the [resp.ServerError]
+// that a connection over a network would read: too many clients.
+func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	client, server := pipe()
-	if !s.start(server) {
-		return nil, ErrClosed
+	if err := s.start(server); err != nil {
+		return nil, err
 	}
 	return client, nil
 }
 
-// start serves a connection in the background. It tells whether it will.
-func (s *Server) start(c net.Conn) bool {
+// start serves a connection in the background, or says why not.
+func (s *Server) start(c net.Conn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		_ = c.Close()
-		return false
+		return ErrClosed
 	}
 	if why := s.turnedAway(c); why != "" {
 		s.db.Rejected()
@@ -131,12 +161,12 @@ func (s *Server) start(c net.Conn) bool {
 			_, _ = c.Write([]byte("-" + why + "\r\n"))
 			_ = c.Close()
 		})
-		return false
+		return resp.ServerError(why)
 	}
 	s.tune(c)
 	if l := s.pickLoop(c); l != nil && l.adopt(c) {
 		s.inLoops++
-		return true
+		return nil
 	}
 	s.conns[c] = struct{}{}
 	s.serving.Go(func() {
@@ -145,7 +175,7 @@ func (s *Server) start(c net.Conn) bool {
 		delete(s.conns, c)
 		s.mu.Unlock()
 	})
-	return true
+	return nil
 }
 
 // pickLoop chooses the loop for a connection, nil when it gets a goroutine: that
