@@ -17,19 +17,21 @@ import (
 
 // Options of a server. The zero value is the default of redis.conf.
 type Options struct {
-	// MaxClients is how many connections are served at a time; 0 means 10,000.
-	// One more is told so and closed.
+	// MaxClients is how many connections are served at a time, those in memory
+	// included (maxclients); 0 means 10,000. One more is told so and closed. Each
+	// costs its buffers: 16 KiB, and what one pipeline of requests and replies takes.
 	MaxClients int
-	// IdleTimeout closes a connection that has been silent for so long; 0 means
-	// never.
+	// IdleTimeout closes a connection that has been silent for so long (timeout); 0
+	// means never.
 	IdleTimeout time.Duration
 	// KeepAlive is after how long of silence the peer's machine is asked whether it
 	// is still there (tcp-keepalive); 0 means 5 minutes, negative never.
 	KeepAlive time.Duration
 	// Protected turns away who connects from another machine as long as the store
-	// asks for no password (protected-mode).
+	// asks for no password (protected-mode). Not by default: then whoever reaches a
+	// listener without a password may do anything.
 	Protected bool
-	// Logger is told what goes wrong; nil discards.
+	// Logger is told what goes wrong, never of a request; nil discards.
 	Logger *slog.Logger
 }
 
