@@ -13,11 +13,16 @@ type Batch = engine.Batch
 // on, made by the batch or only seen by it.
 type Ticket = engine.Ticket
 
-// Session is a client's view of the store: a selected database, a transaction, a
-// protocol version. One goroutine uses it at a time.
+// Session is a client's view of the store: a selected database, watched keys, a
+// transaction, a protocol version. One goroutine uses it at a time.
+//
+// There are two ways to run commands in it. [Session.Do] and [Session.Pipeline]
+// take and give Go values. [Session.Exec] and [Session.Wait] are for servers: they
+// take requests as they were parsed and give replies as they are sent.
 type Session struct {
-	db *DB
-	s  *command.Session
+	db  *DB
+	s   *command.Session
+	own *buffers // made by the first Do
 }
 
 // Session begins a session; addr and local are the two ends of the connection,

@@ -240,6 +240,32 @@ func TestSwitchOff_DuringARewrite_GivesItUp(t *testing.T) {
 	}
 }
 
+// A rewrite that was given up is over: it does not give up the saves after it,
+// which are all there is once the log is off.
+func TestSwitchOff_DuringARewrite_SavesAfterItAreWritten(t *testing.T) {
+	var f fault
+	gate := make(chan struct{})
+	mem := vfs.NewMem()
+	e := start(t, vfs.NewFaulty(mem, f.ask), Options{})
+	c := connect(t, e)
+	c.must("SET", "a", "1")
+	f.set(func(op vfs.Op) vfs.Fault {
+		if strings.HasSuffix(op.Path, ".base") && op.Kind == vfs.OpSync {
+			return vfs.Fault{Until: gate}
+		}
+		return vfs.Fault{}
+	})
+	c.must("BGREWRITEAOF")
+	c.must("CONFIG", "SET", "appendonly", "no")
+	close(gate)
+	eventually(t, "the rewrite is given up", func() bool { return c.infoField("aof_rewrite_in_progress") == "0" })
+	c.must("BGSAVE")
+	eventually(t, "the save ends", func() bool { return c.infoField("rdb_bgsave_in_progress") == "0" })
+	if n := dumpKeys(t, mem); n != 1 {
+		t.Errorf("dump.rdb has %d keys, want 1 (-1 is no file)", n)
+	}
+}
+
 func TestSwitchOn_Fails_StaysOffAndIsTriedAgain(t *testing.T) {
 	for _, at := range []struct {
 		name string
