@@ -256,11 +256,7 @@ func TestDisk_FullDuringRewriteSaveAndSwitch_NothingIsLostAndItIsMadeUpFor(t *te
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends := func() {
-			eventually(t, "it ends", func() bool {
-				return info(t, o, "aof_rewrite_in_progress") == "0" && info(t, o, "rdb_bgsave_in_progress") == "0"
-			})
-		}
+		ends := func() { eventually(t, "it ends", func() bool { return idle(t, o) }) }
 		background := func(command, status string) {
 			disk.fill(t, 1<<20)
 			o.write(t, func() {
@@ -292,9 +288,7 @@ func TestDisk_FullDuringRewriteSaveAndSwitch_NothingIsLostAndItIsMadeUpFor(t *te
 		must(t, o, "CONFIG", "SET", "appendonly", "yes")
 		o.logged(t, "could not be rewritten", 2)
 		disk.empty(t)
-		eventually(t, "the log is on", func() bool {
-			return info(t, o, "aof_rewrite_in_progress") == "0" && info(t, o, "aof_rewrite_scheduled") == "0"
-		})
+		ends()
 		must(t, o, "SET", "after", "the switch")
 		o.wantNoLitter(t)
 		o.kill()

@@ -307,22 +307,37 @@ func realRedis(t *testing.T, dir string) (*testredis.Server, *remote) {
 // info reads one field of INFO persistence.
 func info(t *testing.T, p peer, field string) string {
 	t.Helper()
-	for line := range strings.SplitSeq(must(t, p, "INFO", "persistence").Text(), "\r\n") {
-		if value, ok := strings.CutPrefix(line, field+":"); ok {
-			return value
-		}
+	value, ok := infos(t, p)[field]
+	if !ok {
+		t.Fatalf("INFO persistence has no field %s", field)
 	}
-	t.Fatalf("INFO persistence has no field %s", field)
-	return ""
+	return value
+}
+
+// infos is INFO persistence at one moment.
+func infos(t *testing.T, p peer) map[string]string {
+	t.Helper()
+	fields := map[string]string{}
+	for line := range strings.SplitSeq(must(t, p, "INFO", "persistence").Text(), "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		fields[name] = value
+	}
+	return fields
+}
+
+// idle tells whether nothing is being written in the background, or waits to be:
+// one that failed may be tried again at any moment.
+func idle(t *testing.T, p peer) bool {
+	t.Helper()
+	now := infos(t, p)
+	return now["aof_rewrite_in_progress"] == "0" && now["aof_rewrite_scheduled"] == "0" && now["rdb_bgsave_in_progress"] == "0"
 }
 
 // rewrite runs BGREWRITEAOF to its end.
 func rewrite(t *testing.T, p peer) {
 	t.Helper()
 	must(t, p, "BGREWRITEAOF")
-	eventually(t, "the rewrite ends", func() bool {
-		return info(t, p, "aof_rewrite_in_progress") == "0" && info(t, p, "aof_rewrite_scheduled") == "0"
-	})
+	eventually(t, "the rewrite ends", func() bool { return idle(t, p) })
 	if status := info(t, p, "aof_last_bgrewrite_status"); status != "ok" {
 		t.Fatalf("the rewrite ended with %s", status)
 	}

@@ -220,9 +220,7 @@ func (p *play) step(s step) {
 		p.atCut = p.executed
 		p.turnUntil(func() bool { return p.s.do(p.t, "CONFIG", "SET", "appendonly", "yes").Err() == nil })
 	case endSwitch:
-		p.turnUntil(func() bool {
-			return info(p.t, p.s, "aof_rewrite_in_progress") == "0" && info(p.t, p.s, "aof_rewrite_scheduled") == "0"
-		})
+		p.turnUntil(func() bool { return idle(p.t, p.s) })
 		p.off = false
 		p.secure(p.atCut)
 		if p.policy == limpet.Always {
