@@ -29,6 +29,6 @@
 //
 // The Decoder may be given hostile bytes: it takes memory for what has arrived
 // and never for a length that is merely claimed (compression can make 88 bytes
-// of one, and every element of a list costs a slice), and checks packed
-// collections to the last byte before anybody walks them.
+// of one; every element costs a slice where it is not kept packed), and checks
+// packed collections to the last byte before anybody walks them.
 package rdb

@@ -141,8 +141,12 @@ func explainOpen(dir string, err error) error {
 	case errors.As(err, &manifest):
 		return f.with("%s.", manifest).with(unchanged)
 	case errors.As(err, &badBase):
-		return f.with("%s.", err).with(unchanged).
-			with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+		f = f.with("%s.", err).with(unchanged)
+		if errors.Is(err, rdb.ErrUnsupported) {
+			f = f.with("The file is sound, and the Redis that wrote it opens it. What is not supported has to go there, before it saves again:").
+				with("mend:   HPERSIST KEY FIELDS 1 FIELD, for a field with a deadline; DEL KEY, for what else")
+		}
+		return f.with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
 	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
 		return f.with("%s. %s", reason(err), unchanged).
 			with("The directory must be writable for user id %d:", os.Getuid()).

@@ -2,8 +2,12 @@ package engine
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +83,7 @@ func TestOpen_WrongFile_ErrorNamesKeyAndOffset(t *testing.T) {
 		"a field twice":            {slices.Concat(good, []byte{4}, str("h"), []byte{2}, str("f"), str("v"), str("f"), str("w")), `rdb: offset 16: db 3 key "h": field "f" occurs twice: damaged`, rdb.ErrCorrupt},
 		"a member twice":           {slices.Concat(good, []byte{2}, str("s"), []byte{2}, str("m"), str("m")), `rdb: offset 16: db 3 key "s": member "m" occurs twice: damaged`, rdb.ErrCorrupt},
 		"a hash of 7.4":            {slices.Concat(good, ttlHash), `rdb: offset 16: db 3 key "h": a hash field with a deadline of its own (Redis 7.4): not supported`, rdb.ErrUnsupported},
+		"a small hash of 7.4":      {slices.Concat(good, []byte{25}, str("h"), make([]byte, 8), str("\x0f\x00\x00\x00\x03\x00\x81f\x02\x81v\x02\x07\x01\xff")), `rdb: offset 16: db 3 key "h": a hash field with a deadline of its own (Redis 7.4): not supported`, rdb.ErrUnsupported},
 		"a value of a module":      {slices.Concat(good, []byte{7}, str("m"), []byte{0x81, 0, 0, 0, 0, 0, 0, 0, 0, 0}), `rdb: offset 16: db 3 key "m": a value of the module AAAAAAAAA: not supported`, rdb.ErrUnsupported},
 		"a database too many":      {[]byte{0xFE, 16, 0, 1, 'k', 1, 'v'}, `rdb: offset 11: db 16 key "k": only 16 databases are configured`, nil},
 		"a string longer than all": {slices.Concat(good, []byte{0}, str("l"), []byte{0x81, 0, 0, 0, 7, 0, 0, 0, 0}), `string: string of 30064771072 bytes, more than 4294963200 are not accepted: damaged`, rdb.ErrCorrupt},
@@ -89,6 +94,56 @@ func TestOpen_WrongFile_ErrorNamesKeyAndOffset(t *testing.T) {
 			}
 		})
 	}
+}
+
+// laterEntries are keys as Redis 7.2 writes them: a small set of text, a stream.
+func laterEntries() []byte {
+	stream := "\x15\x01x\x01\x10\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x00\x00\x00\x00\x01@DD\x00\x00\x00\x18\x00" +
+		"\x02\x01\x01\x01\x01\x01\x81f\x02\x00\x01" + // a leaf of two entries and a deleted one, which have field f
+		"\x02\x01\x00\x01\x00\x01\x83one\x04\x04\x01" + "\x03\x01\x00\x01\x04\x01\x84gone\x05\x04\x01" +
+		"\x00\x01\x03\x01\xdf\xff\x02\x02\x01\x81f\x02\x81x\x02\x81g\x02\x81y\x02\x08\x01\xff" +
+		"\x02\x0d\x00\x0a\x01\x0a\x05\x03" + // length, last, first and deleted ids, added
+		"\x01\x01g\x0a\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x00\x00\x00\x00\x01\xf4\x01\x00\x00\x00\x00\x00\x00\x02" +
+		"\x01\x01cX\x02\x00\x00\x00\x00\x00\x00W\x02\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x0a\x00\x00\x00\x00\x00\x00\x00\x01"
+	return []byte("\xfa\x09redis-ver\x057.2.4\xfe\x00\xfb\x02\x00" +
+		"\x14\x01s\x11\x11\x00\x00\x00\x03\x00\x81a\x02\x05\x01\xf2\x90\xee\xfe\x04\xff" + stream)
+}
+
+// What Redis 7.2 has added is read, and written again in a form that 7.0 reads.
+func TestOpen_FileOfRedis72_IsHandedOnToRedis70(t *testing.T) {
+	everywhere(t, rdbFile(laterEntries()), Options{}, func(e *Engine, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connect(t, e)
+		c.must("SAVE")
+		file, err := vfs.Open(e.options.FS, home+"/dump.rdb")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = file.Close() }()
+		saved, err := io.ReadAll(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "dump.rdb"), saved, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		real := testredis.Start(t, testredis.Options{Dir: dir})
+		if n := real.Do("DBSIZE"); n != int64(2) {
+			t.Fatalf("%v keys", n)
+		}
+		for _, words := range [][]string{{"SISMEMBER", "s", "a"}, {"SISMEMBER", "s", "5"}, {"SISMEMBER", "s", "-70000"}, {"SCARD", "s"}, {"XLEN", "x"}, {"DUMP", "x"}} {
+			args := make([]any, len(words))
+			for i, w := range words {
+				args[i] = w
+			}
+			if ours, theirs := c.must(words...), fmt.Sprint(real.Do(args...)); ours != theirs {
+				t.Errorf("%q: have %q, redis-server %q", words, ours, theirs)
+			}
+		}
+	})
 }
 
 func TestOpen_LyingSizeHints_TakeLittleMemory(t *testing.T) {

@@ -153,6 +153,17 @@ func TestUp_SecondProcessOnTheSameDirectory_NamesTheFirst(t *testing.T) {
 	up(t, "--dir", dir).stopped() // the lock went with it
 }
 
+// Redis 7.4 gives fields of hashes deadlines, which would be lost here.
+func TestUp_DumpOfRedis74_WithExpiringFields_SaysWhatToDoThere(t *testing.T) {
+	dir := t.TempDir()
+	dump := "REDIS0012\xfe\x00\x18\x08sessions\x00\xd8\xc3,\xbb\x03\x00\x00\x01\x01\x01f\x01v\xff" + strings.Repeat("\x00", 8)
+	if err := os.WriteFile(filepath.Join(dir, "dump.rdb"), []byte(dump), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, filepath.Join(dir, "dump.rdb"), command("--dir", dir), exitLocal, "cannot open "+dir, `db 0 key "sessions": a hash field with a deadline`,
+		"not supported", "HPERSIST", "cp -a", "Nothing has been changed")
+}
+
 func TestUp_DamagedLog_IsLeftAsItIs(t *testing.T) {
 	dir := used(t)
 	logs, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.incr.aof"))
