@@ -2,6 +2,7 @@ package aof
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"sync"
@@ -25,6 +26,9 @@ type Scanned struct {
 type ScanOptions struct {
 	// Progress is told of bytes that were read, from several goroutines.
 	Progress func(bytes int64)
+	// Known tells whether there is a command of a name. One that there is not is
+	// a *FormatError, as servers have it. nil knows all.
+	Known func(name []byte) bool
 
 	block   int64 // bytes that are scanned at a time; 0 is scanBlock
 	workers int   // 0 is one for each processor
@@ -53,7 +57,7 @@ func Scan(src io.ReaderAt, name string, start, size int64, o ScanOptions) (Scann
 	if o.Progress == nil {
 		o.Progress = func(int64) {}
 	}
-	j := &joiner{src: src, name: name, size: size, at: start, cutAt: start}
+	j := &joiner{src: src, name: name, size: size, known: o.Known, at: start, cutAt: start}
 	j.join(start, o)
 	if j.odd {
 		return j.read()
@@ -66,6 +70,8 @@ type joiner struct {
 	src  io.ReaderAt
 	name string
 	size int64
+
+	known func([]byte) bool
 
 	at    int64 // where the next command begins
 	cutAt int64
@@ -93,7 +99,7 @@ func (j *joiner) join(start int64, o ScanOptions) {
 	defer stop.Store(true)
 	for range min(int64(o.workers), count) {
 		workers.Go(func() {
-			c := newScanCursor(j.src, j.size, o.block)
+			c := newScanCursor(j, o.block)
 			for !stop.Load() {
 				i := next.Add(1) - 1
 				if i >= count {
@@ -105,7 +111,7 @@ func (j *joiner) join(start int64, o ScanOptions) {
 			}
 		})
 	}
-	own := newScanCursor(j.src, j.size, 0)
+	own := newScanCursor(j, 0)
 	for i := range blocks {
 		b, limit := <-blocks[i], min(start+int64(i+1)*o.block, j.size)
 		if j.at >= limit {
@@ -152,8 +158,14 @@ func (j *joiner) read() (Scanned, error) {
 	r := NewReader(io.NewSectionReader(j.src, 0, j.size), j.name, j.cutAt)
 	r.timesAt = j.at
 	for {
-		_, err := r.Next()
-		if err == nil {
+		cutAt, whole := r.CutAt(), r.whole
+		c, err := r.Next()
+		switch {
+		case err != nil:
+		case j.known != nil && !j.known(c.Args[0]):
+			r.cutAt, r.whole = cutAt, whole
+			err = &FormatError{File: j.name, Offset: c.Start, What: fmt.Sprintf("unknown command %.40q", c.Args[0]), CutAt: cutAt, Commands: whole}
+		default:
 			continue
 		}
 		var torn *TruncatedError

@@ -40,6 +40,10 @@ type scanCursor struct {
 	base int64 // offset of buf[0]
 	pos  int   // of the next byte; behind buf when a long value was stepped over
 	eof  bool  // buf reaches to the end of the file
+
+	known  func([]byte) bool
+	recent [4]string // names found to be known; most logs hold few
+	oldest int       // of recent
 	block
 }
 
@@ -49,8 +53,8 @@ const (
 )
 
 // newScanCursor makes room for a block at a time, 0 for none.
-func newScanCursor(src io.ReaderAt, size, block int64) *scanCursor {
-	return &scanCursor{src: src, size: size, buf: make([]byte, 0, block+scanAhead)}
+func newScanCursor(j *joiner, block int64) *scanCursor {
+	return &scanCursor{src: j.src, size: j.size, known: j.known, buf: make([]byte, 0, block+scanAhead)}
 }
 
 // guess scans the part of a file from an offset to a limit, beginning at what
@@ -157,7 +161,7 @@ func (c *scanCursor) command() {
 		if c.odd {
 			return
 		}
-		if i == 0 && (size == len("multi") || size == len("exec")) {
+		if i == 0 {
 			word = c.word(size)
 		}
 		c.pos += size
@@ -176,19 +180,43 @@ func (c *scanCursor) command() {
 	}
 }
 
-// word tells whether the next bytes are a MULTI or an EXEC.
+// word tells whether the name of a command, which comes next, is MULTI or EXEC,
+// and whether there is such a command at all.
 func (c *scanCursor) word(size int) event {
-	c.near()
+	const longest = scanAhead / 2
+	if size > longest {
+		c.odd = c.known != nil
+		return 0
+	}
+	if len(c.buf)-c.pos < size && !c.eof {
+		c.refill(c.offset(), scanAhead)
+	}
 	if len(c.buf)-c.pos < size {
 		return 0 // the file ends here, which is odd enough
 	}
-	switch arg := c.buf[c.pos : c.pos+size]; {
+	arg := c.buf[c.pos : c.pos+size]
+	c.odd = c.odd || c.known != nil && !c.knows(arg)
+	switch {
 	case isWord(arg, "multi"):
 		return isMulti
 	case isWord(arg, "exec"):
 		return isExec
 	}
 	return 0
+}
+
+func (c *scanCursor) knows(name []byte) bool {
+	for _, r := range c.recent {
+		if r == string(name) && r != "" {
+			return true
+		}
+	}
+	if !c.known(name) {
+		return false
+	}
+	c.recent[c.oldest] = string(name)
+	c.oldest = (c.oldest + 1) % len(c.recent)
+	return true
 }
 
 // follow is called before the command is counted.

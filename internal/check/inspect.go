@@ -20,6 +20,9 @@ type Options struct {
 	Progress func(bytes int64)
 }
 
+// Survey finds out what lies at a path, and reads no further than manifests.
+func Survey(fsys vfs.FS, path string) (*Report, error) { return survey(fsys, path) }
+
 // Inspect reads every file of the store at a path: a data directory, an
 // append-only directory, a manifest, a log or an RDB. It never writes. Damage is
 // in the report; an error is what kept it from looking.
@@ -54,7 +57,7 @@ func inspectOnce(ctx context.Context, fsys vfs.FS, path string, o Options) (*Rep
 	var files []*File
 	for _, l := range r.Logs {
 		for _, f := range l.Files {
-			if f.Role != RoleHistory && worst(f.Problems) == Sound {
+			if f.Role != RoleHistory && len(f.Problems) == 0 {
 				files = append(files, f)
 			}
 		}

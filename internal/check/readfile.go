@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"limpet/aof"
 	"limpet/rdb"
@@ -92,10 +94,18 @@ func (f *File) preamble(s source) (found bool, err error) {
 			continue
 		case errors.Is(err, io.EOF):
 			f.RDB = d.Consumed()
+			f.facts(d.Aux())
 			f.Intact = f.RDB
 			return true, nil
 		}
 		return true, f.badRDB(err, before)
+	}
+}
+
+func (f *File) facts(aux map[string]string) {
+	f.Writer = aux["redis-ver"]
+	if seconds, err := strconv.ParseInt(aux["ctime"], 10, 64); err == nil {
+		f.Begun = time.Unix(seconds, 0)
 	}
 }
 
@@ -132,7 +142,7 @@ func (f *File) commands(s source) error {
 		if try > 1 {
 			told = nil
 		}
-		found, err := aof.Scan(s, f.Name, f.Intact, f.Size, aof.ScanOptions{Progress: told})
+		found, err := aof.Scan(s, f.Name, f.Intact, f.Size, aof.ScanOptions{Progress: told, Known: KnownCommand})
 		f.Commands, f.Intact = f.Commands+found.Commands, found.CutAt
 		if f.From == nil {
 			f.From = moment(found.First)
@@ -169,6 +179,8 @@ func (f *File) ended(err error) error {
 	code := BadCommand
 	if strings.HasPrefix(bad.What, "MULTI inside") {
 		code = OpenMulti
+	} else if strings.HasPrefix(bad.What, "unknown command") {
+		code = UnknownCommand
 	}
 	p := f.add(code, Damaged, "%s", bad.What)
 	p.Offset, p.Command, p.Err = bad.Offset, f.Commands+1, bad

@@ -30,31 +30,32 @@ type Code string
 
 // The codes; docs/repair.md explains them.
 const (
-	TornTail      Code = "torn-tail"      // the last log ends inside a command
-	OpenMulti     Code = "open-multi"     // a log ends inside a transaction, or a second one begins inside
-	ZeroTail      Code = "zero-tail"      // zeros behind the last whole command
-	LostLength    Code = "lost-length"    // a torn end that holds whole commands: a length is damaged
-	Hole          Code = "hole"           // a log ends early, and another follows
-	BadCommand    Code = "bad-command"    // bytes that are no command, in the middle
-	ShortBase     Code = "short-base"     // an RDB ends early, perhaps before it begins
-	BadRDB        Code = "bad-rdb"        // an RDB is damaged
-	BadChecksum   Code = "bad-checksum"   // an RDB can be read to its end, but its sum is another
-	NewerRDB      Code = "newer-rdb"      // an RDB of a later version
-	NotAnRDB      Code = "not-an-rdb"     // the name says RDB, the bytes do not
-	UnexpectedRDB Code = "unexpected-rdb" // an incr that begins with an RDB, as when files were exchanged
-	BadManifest   Code = "bad-manifest"   // the manifest cannot be read
-	Missing       Code = "missing"        // named by the manifest and not there
-	Orphans       Code = "orphans"        // logs that a manifest should name and does not
-	Unreadable    Code = "unreadable"     // the system does not let us read it
-	TimeGoesBack  Code = "time-goes-back" // annotations are not in order, as when files were exchanged
-	SameBytes     Code = "same-bytes"     // two files of one log are equal, as when one was copied over the other
-	StrayFile     Code = "stray-file"     // a log file that nothing names, harmless
-	StrayTemp     Code = "stray-temp"     // what a crash left behind
-	DumpNewer     Code = "dump-newer"     // dump.rdb was written after the log's last change
-	TrailingBytes Code = "trailing-bytes" // bytes behind the end of an RDB, which nobody reads
-	BeingWritten  Code = "being-written"  // the file grows while it is read
-	Changing      Code = "changing"       // the manifest changed each time it was read
-	NothingHere   Code = "nothing-here"   // no files of a store
+	TornTail       Code = "torn-tail"       // the last log ends inside a command
+	OpenMulti      Code = "open-multi"      // a log ends inside a transaction, or a second one begins inside
+	ZeroTail       Code = "zero-tail"       // zeros behind the last whole command
+	LostLength     Code = "lost-length"     // a torn end that holds whole commands: a length is damaged
+	Hole           Code = "hole"            // a log ends early, and another follows
+	BadCommand     Code = "bad-command"     // bytes that are no command, in the middle
+	UnknownCommand Code = "unknown-command" // a command that no server knows, at which every server stops
+	ShortBase      Code = "short-base"      // an RDB ends early, perhaps before it begins
+	BadRDB         Code = "bad-rdb"         // an RDB is damaged
+	BadChecksum    Code = "bad-checksum"    // an RDB can be read to its end, but its sum is another
+	NewerRDB       Code = "newer-rdb"       // an RDB of a later version
+	NotAnRDB       Code = "not-an-rdb"      // the name says RDB, the bytes do not
+	UnexpectedRDB  Code = "unexpected-rdb"  // an incr that begins with an RDB, as when files were exchanged
+	BadManifest    Code = "bad-manifest"    // the manifest cannot be read
+	Missing        Code = "missing"         // named by the manifest and not there
+	Orphans        Code = "orphans"         // logs that a manifest should name and does not
+	Unreadable     Code = "unreadable"      // the system does not let us read it
+	TimeGoesBack   Code = "time-goes-back"  // annotations are not in order, as when files were exchanged
+	SameBytes      Code = "same-bytes"      // two files of one log are equal, as when one was copied over the other
+	StrayFile      Code = "stray-file"      // a log file that nothing names, harmless
+	StrayTemp      Code = "stray-temp"      // what a crash left behind
+	DumpNewer      Code = "dump-newer"      // dump.rdb was written after the log's last change
+	TrailingBytes  Code = "trailing-bytes"  // bytes behind the end of an RDB, which nobody reads
+	BeingWritten   Code = "being-written"   // the file grows while it is read
+	Changing       Code = "changing"        // the manifest changed each time it was read
+	NothingHere    Code = "nothing-here"    // no files of a store
 )
 
 // Problem is one finding.
@@ -81,7 +82,7 @@ const (
 	RoleHistory  Role = "history" // replaced by a rewrite, to be unlinked; not read
 	RoleLog      Role = "log"     // the single file of Redis before 7
 	RoleDump     Role = "dump"    // dump.rdb
-	RoleOther    Role = "other"   // strays and orphans, read all the same
+	RoleOther    Role = "other"   // orphans, which are read, and strays, which are not
 )
 
 // File is one file and what was found in it.
@@ -104,6 +105,8 @@ type File struct {
 	Last    bool      `json:"-"` // nothing follows it in its log
 	ModTime time.Time `json:"-"`
 	RDB     int64     `json:"-"` // length of the RDB at its beginning
+	Begun   time.Time `json:"-"` // when that RDB was begun, by its own word
+	Writer  string    `json:"-"` // and the version of Redis that it says it is of
 }
 
 // Verdict is that of its worst problem.
