@@ -38,6 +38,9 @@
 //	err = d.CommitBase(f.Name(), w.Seq()) // … and takes the place of all before
 //	err = d.DeleteHistory()
 //
+// Whoever only wants to know whether a file is sound asks [Scan], which reads it
+// on all processors and finds what a Reader finds.
+//
 // What a command means is not known here. MULTI and EXEC are recognised because
 // the log must not be cut between them, SELECT because whoever continues at a
 // cut needs to know the database.

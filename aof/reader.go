@@ -64,6 +64,8 @@ type Reader struct {
 	inMulti  int // commands since the MULTI, with it
 	db       int
 	time     time.Time
+	times    times // for Scan: of annotations from offset timesAt on
+	timesAt  int64
 	err      error // sticky
 	consumed int64
 }
@@ -239,6 +241,9 @@ func (r *Reader) stamp(line []byte) {
 	text, ok := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\r")), []byte("#TS:"))
 	if seconds, err := strconv.ParseInt(string(text), 10, 64); ok && err == nil {
 		r.time = time.Unix(seconds, 0)
+		if at := r.base + int64(r.pos); at >= r.timesAt {
+			r.times.add(seconds, at)
+		}
 	}
 }
 

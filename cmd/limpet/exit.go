@@ -18,6 +18,8 @@ const (
 	exitNotFound    = 5   // no such seed
 	exitLater       = 6   // the service cannot do it now
 	exitLocal       = 7   // something on this machine: a file, a port, a directory
+	exitMild        = 10  // check: only the end of a log is torn; doctor: warnings
+	exitSevere      = 11  // check: damaged; doctor: something critical
 	exitInterrupted = 130 // by a signal
 )
 

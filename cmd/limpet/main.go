@@ -29,6 +29,9 @@ type commands struct {
 	Audit    auditCmd    `cmd:"" group:"client" help:"Count a seed anew and compare."`
 	Export   exportCmd   `cmd:"" group:"client" help:"Write the features of crawled pages as JSON lines or CSV."`
 
+	Check  checkCmd  `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
+	Repair repairCmd `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
@@ -83,6 +86,7 @@ func newParser(c *commands, t terminal) (*kong.Kong, error) {
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "service", Title: "Service:"},
 			{Key: "client", Title: "Clients of a running service:"},
+			{Key: "files", Title: "A store's files, Limpet's or a real Redis's:"},
 			{Key: "remote", Title: "Which service:"},
 		}),
 	)

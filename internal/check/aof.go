@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -76,9 +75,9 @@ func (c *aofCheck) check(path string) error {
 			return err
 		}
 	}
-	manifest, err := c.isManifest(path)
+	manifest, err := isManifest(c.tool.FS, path)
 	if err != nil {
-		return err
+		return verdictf("Cannot open file %s: %s", path, reason(err))
 	}
 	if manifest {
 		return c.multiPart(path)
@@ -108,28 +107,6 @@ func (c *aofCheck) manifestIn(dir string) (path string, err error) {
 		}
 	}
 	return "", verdictf("Cannot read file: %s", dir)
-}
-
-// isManifest goes by the name as well as by what is in the file: a damaged
-// manifest is none the less one.
-func (c *aofCheck) isManifest(path string) (bool, error) {
-	if strings.HasSuffix(path, ".manifest") {
-		return true, nil
-	}
-	f, err := vfs.Open(c.tool.FS, path)
-	if err != nil {
-		return false, verdictf("Cannot open file %s: %s", path, reason(err))
-	}
-	defer func() { _ = f.Close() }()
-	// A manifest is short; a log of any size begins otherwise.
-	head := make([]byte, 64<<10)
-	n, _ := f.ReadAt(head, 0)
-	for line := range bytes.Lines(head[:n]) {
-		if line[0] != '#' {
-			return bytes.HasPrefix(line, []byte("file")), nil
-		}
-	}
-	return false, nil
 }
 
 // multiPart checks the manifest and all files that it names. Only the last one
@@ -197,15 +174,12 @@ func (c *aofCheck) oldStyle(path string) error {
 
 // beginsWithRDB tells whether there is an RDB at the beginning of a file.
 func (c *aofCheck) beginsWithRDB(path string) (bool, error) {
-	f, err := vfs.Open(c.tool.FS, path)
+	const leastHeader = 8 // bytes, below which Redis does not look
+	head, err := headOf(c.tool.FS, path, leastHeader)
 	if err != nil {
 		return false, verdictf("Cannot open file %s: %s", path, reason(err))
 	}
-	defer func() { _ = f.Close() }()
-	const leastHeader = 8 // bytes, below which Redis does not look
-	head := make([]byte, leastHeader)
-	n, _ := f.ReadAt(head, 0)
-	return n == leastHeader && string(head[:5]) == "REDIS", nil
+	return len(head) == leastHeader && string(head[:5]) == "REDIS", nil
 }
 
 // single checks one file and says in Redis's words what came of it. what is the

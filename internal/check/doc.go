@@ -1,5 +1,11 @@
-// Package check is redis-check-aof and redis-check-rdb: it reads a store's files
-// and says in the words of Redis 7.0.15 whether they are sound.
+// Package check reads a store's files and says whether they are sound.
+//
+// [Inspect] looks at everything a directory holds, as fast as it can, and gives
+// a report for people and programs: each file, each problem with its place and
+// what is intact before it, and a [Verdict].
+//
+// [Tool] is redis-check-aof and redis-check-rdb: one log or one RDB, in the words
+// of Redis 7.0.15.
 //
 // What a file is worth is decided by packages aof and rdb, the readers that the
 // store itself starts with; the wording, the offsets and the counting of lines
