@@ -27,7 +27,7 @@ test: test-deps lint ## install what the tests need, then run all of them (at mo
 SEED ?= 1
 
 # Everything concurrent runs a second time under the race detector.
-RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli
+RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli ./internal/tail
 
 # What the tests start for real: redis-server, nginx, and the HTML
 # documentation that is used as a site nobody here wrote.
