@@ -146,7 +146,7 @@ type Point struct {
 
 // Resume goes on where another Follower has stopped, if the files prove that
 // nothing is missing and nothing else was put in their place; a *Break says what
-// is.
+// is. The base is given by [Follower.TakeBase] again, known or not.
 func (f *Follower) Resume(p Point) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,13 +197,9 @@ func (f *Follower) resumeBase(m *aof.Manifest, p Point) error {
 	if err := f.openBase(*m.Base, m.Incrs[0].Seq); err != nil {
 		return err
 	}
-	if f.base.seq > p.Base {
-		return nil
-	}
-	if f.base != (baseID{p.Base, p.BaseInode}) {
+	if f.base.seq <= p.Base && f.base != (baseID{p.Base, p.BaseInode}) {
 		return &Break{Reason: Replaced, File: m.Base.Name, What: "not the base that was read"}
 	}
-	f.dropPending()
 	return nil
 }
 
@@ -456,6 +452,10 @@ func (f *Follower) At() (incr aof.Seq, inode uint64, offset int64) {
 	}
 	return f.incrs[0].Seq, f.incrs[0].inode, f.incrs[0].offset
 }
+
+// CaughtUp is the latest moment of which everything written has been read, zero
+// when there was none since Start or Resume. It is for the goroutine that reads.
+func (f *Follower) CaughtUp() time.Time { return f.caughtUp }
 
 // Close lets go of all files.
 func (f *Follower) Close() {

@@ -314,6 +314,9 @@ func TestResume_NothingMissing_GoesOnAtTheByte(t *testing.T) {
 	if base := f.TakeBase(); base != nil {
 		t.Errorf("base %+v where there is none", base)
 	}
+	if at := f.CaughtUp(); !at.Equal(s.clock.Now()) {
+		t.Errorf("caught up at %v", at)
+	}
 	f.Close()
 	s.rewrite()
 	s.write(1)
