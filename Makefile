@@ -21,6 +21,7 @@ build: ## build bin/limpet
 test: test-deps lint ## install what the tests need, then run all of them (at most 15 minutes)
 	LIMPET_SEED=$(SEED) $(GO) test -timeout 14m $(PKGS)
 	LIMPET_SEED=$(SEED) $(GO) test -timeout 10m -race $(RACE)
+	LIMPET_SEED=$(SEED) scripts/fuzz.sh 2000x
 
 # Random tests are the same each time here, and new each time by hand and in
 # `make torture`; they print their seed.
@@ -31,7 +32,7 @@ RACE = . ./vfs ./clock ./aof ./server ./internal/target ./internal/engine ./inte
 
 # What the tests start for real: redis-server, nginx, and the HTML
 # documentation that is used as a site nobody here wrote.
-DEBS = redis-server redis-tools nginx-light python3.11-doc postgresql-doc-15 wget zstd age
+DEBS = redis-server redis-tools e2fsprogs mount nginx-light python3.11-doc postgresql-doc-15 wget zstd age
 
 .PHONY: test-deps
 test-deps: ## install or name the Debian packages that the tests need
@@ -52,7 +53,7 @@ torture: test-deps ## the long runs: kills, crashes, random models (about an hou
 	LIMPET_TORTURE=1 $(GO) test -count=1 -timeout 3h $(PKGS)
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for a minute
+fuzz: ## each fuzz target for a minute, guided by coverage
 	scripts/fuzz.sh 60s
 
 .PHONY: bench

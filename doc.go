@@ -13,6 +13,17 @@
 // default, to the last second; and always as a prefix of what was written, never
 // with a hole.
 //
-// To serve clients over a network, or to hand a Redis client library a
-// connection in memory, see package limpet/server.
+// # What there is
+//
+// [DB.Do] runs one command, [DB.Pipeline] many together, [DB.TxPipeline] all of
+// them or none; a [Session] watches keys and selects a database. Replies are
+// [resp.Value], which has methods for the Go types: AsInt, AsStrings, AsMap.
+// [DB.Snapshot] writes a dump.rdb to any writer while the store goes on.
+// [DB.Stats] has the figures of INFO.
+//
+// To serve clients over a network, or to hand go-redis a connection in memory,
+// see package limpet/server, which stands above this one and uses no more of it
+// than anybody can: a store that nobody serves has no listener.
+//
+// docs/library.md is a tour of it all.
 package limpet

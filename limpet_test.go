@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,17 +164,17 @@ func TestOpen_Twice_TheSecondIsRefusedAndChangesNothing(t *testing.T) {
 	}
 }
 
-func TestDo_Arguments_AreStringsBytesAndIntegers(t *testing.T) {
+func TestDo_Arguments_AreStringsBytesAndNumbers(t *testing.T) {
 	db := open(t, home, limpet.Options{FS: vfs.NewMem()})
-	do(t, db, "RPUSH", "l", "text", []byte{0, 255}, 7, int64(-8), uint64(9))
+	do(t, db, "RPUSH", "l", "text", []byte{0, 255}, 7, int64(-8), uint64(9), 1.5, 0.1, math.Inf(-1))
 	var got []string
 	for _, e := range do(t, db, "LRANGE", "l", 0, -1).Elems {
 		got = append(got, e.Text())
 	}
-	if want := []string{"text", "\x00\xff", "7", "-8", "9"}; strings.Join(got, "|") != strings.Join(want, "|") {
+	if want := []string{"text", "\x00\xff", "7", "-8", "9", "1.5", "0.1", "-Inf"}; strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for _, bad := range [][]any{{"SET", "k", 1.5}, {"SET", "k", nil}, {}} {
+	for _, bad := range [][]any{{"SET", "k", true}, {"SET", "k", nil}, {"SET", "k", math.NaN()}, {}} {
 		if _, err := db.Do(ctx, bad...); err == nil {
 			t.Errorf("%v was accepted", bad)
 		}

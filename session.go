@@ -13,11 +13,16 @@ type Batch = engine.Batch
 // on, made by the batch or only seen by it.
 type Ticket = engine.Ticket
 
-// Session is a client's view of the store: a selected database, a transaction, a
-// protocol version. One goroutine uses it at a time.
+// Session is a client's view of the store: a selected database, watched keys, a
+// transaction, a protocol version. One goroutine uses it at a time.
+//
+// There are two ways to run commands in it. [Session.Do] and [Session.Pipeline]
+// take and give Go values. [Session.Exec] and [Session.Wait] are for servers: they
+// take requests as they were parsed and give replies as they are sent.
 type Session struct {
-	db *DB
-	s  *command.Session
+	db  *DB
+	s   *command.Session
+	own *buffers // made by the first Do
 }
 
 // Session begins a session; addr and local are the two ends of the connection,
@@ -60,15 +65,23 @@ type Run struct {
 
 // ExecAll is [Session.Exec] for the batches of many sessions at once, one after
 // another, with nothing of anybody else in between. It is cheaper than one call
-// for each.
+// for each. Where a ticket is not settled then, [DB.Commit] or [DB.CommitSoon] is
+// to follow.
 func (db *DB) ExecAll(runs []Run) {
 	db.e.Enter()
-	defer db.e.Leave()
+	defer db.e.LeaveUncommitted()
 	for i := range runs {
 		r := &runs[i]
 		r.Ticket = db.e.ExecEntered(r.Session.s, r.Batch, r.Out)
 	}
 }
+
+// Commit syncs what tickets of ExecAll wait for, and returns when that is done. If
+// a sync is under way it returns at once, and the next one follows by itself.
+func (db *DB) Commit() { db.e.Commit() }
+
+// CommitSoon has that done by somebody else.
+func (db *DB) CommitSoon() { db.e.CommitSoon() }
 
 // OnProgress has f called whenever tickets may have become settled, until cancel
 // is called. f must return at once and must not call the store.

@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -47,28 +48,28 @@ func (d *valueDecoder) typed(typ byte) Value {
 		return notEmpty(d.zset(typ))
 	case typeHashZipmap:
 		r.begin("hash in a zipmap")
-		return notEmpty(d.pairs(r.uniquePairs(r.zipmap())))
+		return d.packedHash(d.tuples(r.zipmap(), 2))
 	case typeListZiplist:
 		r.begin("list in a ziplist")
-		return notEmpty(List(texts(r.ziplist())))
+		return d.list(appendNode(nil, r.ziplist()))
 	case TypeSetIntset:
 		r.begin("set in an intset")
 		return d.intset()
 	case typeZSetZiplist:
 		r.begin("sorted set in a ziplist")
-		return notEmpty(d.scored(r.uniquePairs(r.ziplist())))
+		return d.packedZSet(d.tuples(r.ziplist(), 2))
 	case typeHashZiplist:
 		r.begin("hash in a ziplist")
-		return notEmpty(d.pairs(r.uniquePairs(r.ziplist())))
+		return d.packedHash(d.tuples(r.ziplist(), 2))
 	case typeListQuicklist, typeListQuicklist2:
 		r.begin("list in nodes")
 		return d.nodes(typ)
 	case TypeHashListpack:
 		r.begin("hash in a listpack")
-		return d.packedHash()
+		return d.packedHash(d.listpack(2))
 	case TypeZSetListpack:
 		r.begin("sorted set in a listpack")
-		return d.packedZSet()
+		return d.packedZSet(d.listpack(2))
 	case TypeSetListpack:
 		r.begin("set in a listpack")
 		return d.packedSet()
@@ -168,8 +169,12 @@ func (r *reader) textDouble() float64 {
 	}
 }
 
-// parseScore reads a score as strtod does. One too large is infinite.
+// parseScore reads a score as strtod does, of which Redis lets it see 127 bytes.
+// One too large is infinite.
 func parseScore(b []byte) (f float64, ok bool) {
+	if len(b) > 127 || bytes.IndexByte(b, '_') >= 0 { // Go's numbers may have that
+		return 0, false
+	}
 	f, err := strconv.ParseFloat(string(b), 64)
 	return f, (err == nil || math.IsInf(f, 0)) && !math.IsNaN(f)
 }
@@ -218,9 +223,13 @@ func (d *valueDecoder) packedHashTTL(typ byte) Hash {
 	return v
 }
 
-// listpack reads a listpack of tuples of which the first are unique.
+// listpack reads a listpack of tuples; see tuples.
 func (d *valueDecoder) listpack(tuple int) listpack.List {
-	r := d.r
+	return d.tuples(d.r.listpack(), tuple)
+}
+
+// listpack reads a listpack.
+func (r *reader) listpack() listpack.List {
 	b := r.string()
 	if r.err != nil {
 		return nil
@@ -229,7 +238,15 @@ func (d *valueDecoder) listpack(tuple int) listpack.List {
 		r.corrupt("%v", err)
 		return nil
 	}
-	l := listpack.List(b)
+	return b
+}
+
+// tuples passes on a listpack of tuples of which the first are unique.
+func (d *valueDecoder) tuples(l listpack.List, tuple int) listpack.List {
+	r := d.r
+	if r.err != nil {
+		return nil
+	}
 	if n := l.Len(); n%tuple != 0 {
 		r.corrupt("%d entries in tuples of %d", n, tuple)
 		return nil
@@ -241,8 +258,7 @@ func (d *valueDecoder) listpack(tuple int) listpack.List {
 	return l
 }
 
-func (d *valueDecoder) packedHash() Value {
-	l := d.listpack(2)
+func (d *valueDecoder) packedHash(l listpack.List) Value {
 	if d.r.err != nil || l.First() < 0 {
 		return nil
 	}
@@ -265,8 +281,7 @@ func (d *valueDecoder) packedSet() Value {
 
 // packedZSet unpacks a sorted set also where packed ones are kept if it is not
 // in order, since code that walks them relies on that. Redis does not check it.
-func (d *valueDecoder) packedZSet() Value {
-	l := d.listpack(2)
+func (d *valueDecoder) packedZSet(l listpack.List) Value {
 	if d.r.err != nil || l.First() < 0 {
 		return nil
 	}
@@ -340,23 +355,15 @@ func (d *valueDecoder) nodes(typ byte) Value {
 		case container != nodePacked:
 			r.corrupt("node of kind %d", container)
 		case typ == typeListQuicklist:
-			l := listpack.New()
-			for _, it := range r.ziplist() {
-				l = l.Append(it)
-			}
-			nodes = appendNode(nodes, l)
+			nodes = appendNode(nodes, r.ziplist())
 		default:
-			b := r.string()
-			if r.err != nil {
-				return nil
-			}
-			if err := listpack.Validate(b); err != nil {
-				r.corrupt("%v", err)
-				return nil
-			}
-			nodes = appendNode(nodes, b)
+			nodes = appendNode(nodes, r.listpack())
 		}
 	}
+	return d.list(nodes)
+}
+
+func (d *valueDecoder) list(nodes Nodes) Value {
 	switch {
 	case len(nodes) == 0:
 		return nil
@@ -366,9 +373,9 @@ func (d *valueDecoder) nodes(typ byte) Value {
 	return nodes.list()
 }
 
-// appendNode passes over empty nodes, as Redis does.
+// appendNode passes over empty nodes, as Redis does, and over none.
 func appendNode(nodes Nodes, l listpack.List) Nodes {
-	if l.First() < 0 {
+	if l == nil || l.First() < 0 {
 		return nodes
 	}
 	return append(nodes, Node{Data: l})

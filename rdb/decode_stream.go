@@ -1,6 +1,12 @@
 package rdb
 
-import "limpet/internal/listpack"
+import (
+	"bytes"
+	"math"
+	"slices"
+
+	"limpet/internal/listpack"
+)
 
 // stream reads a stream and its groups; encode_stream.go has the picture. Beyond
 // what Redis checks it wants ids to ascend and counts to be true, since what
@@ -8,34 +14,37 @@ import "limpet/internal/listpack"
 func (d *valueDecoder) stream(typ byte) Value {
 	r := d.r
 	s := &Stream{}
+	var ends leafEnds
 	for n := r.length(); n > 0 && r.err == nil; n-- {
-		d.leaf(s)
+		d.leaf(s, &ends)
 	}
-	if n := r.length(); n != uint64(len(s.Entries)) {
-		r.corrupt("%d entries, have %d", n, len(s.Entries))
+	if n := r.length(); n != uint64(ends.n) {
+		r.corrupt("%d entries, have %d", n, ends.n)
 	}
 	s.LastID = r.idLengths()
-	if n := len(s.Entries); n > 0 && s.Entries[n-1].ID.Compare(s.LastID) > 0 {
+	if ends.last.Compare(s.LastID) > 0 {
 		r.corrupt("an entry lies above the last id")
 	}
 	if typ == typeStream {
-		s.Added = uint64(len(s.Entries))
-		if len(s.Entries) > 0 {
-			s.FirstID = s.Entries[0].ID
-		}
+		s.FirstID = ends.first
 	} else {
 		s.FirstID = r.idLengths()
 		s.MaxDeletedID = r.idLengths()
 		s.Added = r.length()
 	}
-	names := map[string]bool{}
+	// A log without RDB says these by commands, which would refuse other ones.
+	s.Added = min(max(s.Added, uint64(ends.n)), math.MaxInt64)
+	if s.MaxDeletedID.Compare(s.LastID) > 0 {
+		s.MaxDeletedID = s.LastID
+	}
 	for n := r.length(); n > 0 && r.err == nil; n-- {
-		g := d.group(typ, s)
-		if names[string(g.Name)] {
-			r.corrupt("group %.100q is there twice", g.Name)
+		s.Groups = append(s.Groups, d.group(typ, s))
+	}
+	slices.SortFunc(s.Groups, func(a, b Group) int { return bytes.Compare(a.Name, b.Name) })
+	for i := 1; i < len(s.Groups); i++ {
+		if bytes.Equal(s.Groups[i-1].Name, s.Groups[i].Name) {
+			r.corrupt("group %.100q is there twice", s.Groups[i].Name)
 		}
-		names[string(g.Name)] = true
-		s.Groups = append(s.Groups, g)
 	}
 	if r.err != nil {
 		return nil
@@ -43,8 +52,15 @@ func (d *valueDecoder) stream(typ byte) Value {
 	return s
 }
 
-// leaf reads one leaf and appends its entries to the stream.
-func (d *valueDecoder) leaf(s *Stream) {
+// leafEnds are what the leaves so far have come to.
+type leafEnds struct {
+	key         StreamID // of the last leaf
+	n           int      // entries that are not deleted
+	first, last StreamID // of them
+}
+
+// leaf reads one leaf and adds it to the stream, or its entries.
+func (d *valueDecoder) leaf(s *Stream, ends *leafEnds) {
 	r := d.r
 	if n := r.length(); n != 16 {
 		r.corrupt("leaf's key of %d bytes", n)
@@ -54,32 +70,47 @@ func (d *valueDecoder) leaf(s *Stream) {
 	if r.err != nil {
 		return
 	}
+	if key.Compare(ends.key) <= 0 {
+		r.corrupt("leaf %d-%d: key is not above the one before", key.Ms, key.Seq)
+		return
+	}
+	ends.key = key
 	if err := listpack.Validate(b); err != nil {
 		r.corrupt("leaf %d-%d: %v", key.Ms, key.Seq, err)
 		return
 	}
-	c := leafCursor{l: b, off: listpack.List(b).First()}
-	before := len(s.Entries)
-	s.Entries = c.entries(key, s.Entries)
+	c := leafCursor{l: b, off: listpack.List(b).First(), skim: d.keepPacked}
+	c.entries(key, func(e StreamEntry) {
+		if e.ID.Compare(ends.last) <= 0 {
+			c.fail("entry is not above the one before")
+			return
+		}
+		if ends.n == 0 {
+			ends.first = e.ID
+		}
+		ends.n, ends.last = ends.n+1, e.ID
+		if !d.keepPacked {
+			s.Entries = append(s.Entries, e)
+		}
+	})
 	if c.bad != "" {
 		r.corrupt("leaf %d-%d: %s", key.Ms, key.Seq, c.bad)
 		return
 	}
-	for i := max(before, 1); i < len(s.Entries); i++ {
-		if s.Entries[i-1].ID.Compare(s.Entries[i].ID) >= 0 {
-			r.corrupt("leaf %d-%d: entry is not above the one before", key.Ms, key.Seq)
-			return
-		}
+	if d.keepPacked {
+		s.Len = ends.n
+		s.Leaves = append(s.Leaves, Leaf{key, b})
 	}
 }
 
 // leafCursor walks the items of a leaf. bad is the first thing found wrong;
 // after it there are no more items.
 type leafCursor struct {
-	l   listpack.List
-	off int
-	n   int // items taken
-	bad string
+	l    listpack.List
+	off  int
+	n    int  // items taken
+	skim bool // the text of the items is not wanted
+	bad  string
 }
 
 func (c *leafCursor) fail(what string) {
@@ -89,16 +120,19 @@ func (c *leafCursor) fail(what string) {
 	c.off = -1
 }
 
-// text is the next item in memory of its own.
-func (c *leafCursor) text() []byte {
+// text appends the next item, in memory of its own.
+func (c *leafCursor) text(to [][]byte) [][]byte {
 	if c.off < 0 {
 		c.fail("ends inside an entry")
-		return nil
+		return to
 	}
-	b := c.l.Get(c.off, nil)
+	if !c.skim {
+		b := c.l.Get(c.off, nil)
+		to = append(to, append(make([]byte, 0, len(b)), b...))
+	}
 	c.off = c.l.Next(c.off)
 	c.n++
-	return append(make([]byte, 0, len(b)), b...)
+	return to
 }
 
 func (c *leafCursor) int() int64 {
@@ -126,49 +160,55 @@ func (c *leafCursor) count() int {
 	return int(n)
 }
 
-// entries appends what is in the leaf and was not deleted to es.
-func (c *leafCursor) entries(key StreamID, es []StreamEntry) []StreamEntry {
+// entries yields what is in the leaf and was not deleted.
+func (c *leafCursor) entries(key StreamID, yield func(StreamEntry)) {
 	live, deleted := c.int(), c.int()
-	names := make([][]byte, 0, 8)
-	for n := c.count(); n > 0 && c.bad == ""; n-- {
-		names = append(names, c.text())
+	shared := c.count()
+	var names [][]byte
+	for n := shared; n > 0 && c.bad == ""; n-- {
+		names = c.text(names)
 	}
 	if c.int() != 0 {
 		c.fail("want 0 behind the names")
 	}
 	for c.off >= 0 {
-		e, gone := c.entry(key, names)
-		if gone {
+		e, gone := c.entry(key, shared, names)
+		switch {
+		case c.bad != "":
+		case gone:
 			deleted--
-		} else {
+		default:
 			live--
-			es = append(es, e)
+			yield(e)
 		}
 	}
 	if live != 0 || deleted != 0 {
 		c.fail("counts of entries are wrong")
 	}
-	return es
 }
 
-func (c *leafCursor) entry(key StreamID, names [][]byte) (e StreamEntry, deleted bool) {
+// entry reads one entry. shared is the number of the leaf's names.
+func (c *leafCursor) entry(key StreamID, shared int, names [][]byte) (e StreamEntry, deleted bool) {
 	begin := c.n
 	flags := c.int()
 	if flags&^(streamDeleted|streamSameFields) != 0 {
 		c.fail("unknown flags of an entry")
 	}
 	e.ID = StreamID{Ms: key.Ms + uint64(c.int()), Seq: key.Seq + uint64(c.int())}
-	if flags&streamSameFields != 0 {
-		e.Fields = make([][]byte, 0, 2*len(names))
-		for i := 0; i < len(names) && c.bad == ""; i++ {
-			e.Fields = append(e.Fields, names[i], c.text())
-		}
-	} else {
-		for n := c.count(); n > 0 && c.bad == ""; n-- {
-			e.Fields = append(e.Fields, c.text(), c.text())
-		}
+	fields := shared
+	if flags&streamSameFields == 0 {
+		fields = c.count()
 	}
-	if len(e.Fields) == 0 {
+	for i := 0; i < fields && c.bad == ""; i++ {
+		switch {
+		case flags&streamSameFields == 0:
+			e.Fields = c.text(e.Fields)
+		case !c.skim:
+			e.Fields = append(e.Fields, names[i])
+		}
+		e.Fields = c.text(e.Fields)
+	}
+	if fields == 0 {
 		c.fail("entry without fields")
 	}
 	if items := c.n - begin; c.int() != int64(items) {
@@ -188,20 +228,20 @@ func (d *valueDecoder) group(typ byte, s *Stream) Group {
 	pending := map[StreamID]Pending{}
 	for n := r.length(); n > 0 && r.err == nil; n-- {
 		p := Pending{ID: r.streamID(), DeliveredAtMs: int64(r.uint64LE())}
-		p.Deliveries = r.length()
+		p.Deliveries = min(r.length(), math.MaxInt64)
 		if _, ok := pending[p.ID]; ok {
 			r.corrupt("group %.100q: %d-%d is pending twice", g.Name, p.ID.Ms, p.ID.Seq)
 		}
 		pending[p.ID] = p
 	}
-	names := map[string]bool{}
 	for n := r.length(); n > 0 && r.err == nil; n-- {
-		c := d.consumer(typ, pending)
-		if names[string(c.Name)] {
-			r.corrupt("group %.100q: consumer %.100q is there twice", g.Name, c.Name)
+		g.Consumers = append(g.Consumers, d.consumer(typ, pending))
+	}
+	slices.SortFunc(g.Consumers, func(a, b Consumer) int { return bytes.Compare(a.Name, b.Name) })
+	for i := 1; i < len(g.Consumers); i++ {
+		if bytes.Equal(g.Consumers[i-1].Name, g.Consumers[i].Name) {
+			r.corrupt("group %.100q: consumer %.100q is there twice", g.Name, g.Consumers[i].Name)
 		}
-		names[string(c.Name)] = true
-		g.Consumers = append(g.Consumers, c)
 	}
 	if len(pending) > 0 {
 		r.corrupt("group %.100q: %d pending entries belong to no consumer", g.Name, len(pending))
@@ -236,7 +276,7 @@ func (d *valueDecoder) consumer(typ byte, pending map[StreamID]Pending) Consumer
 // that do not tell; -1 when it cannot be known. It is the estimate that Redis 7
 // makes (streamEstimateDistanceFromFirstEverEntry) for a stream from such a file.
 func (s *Stream) readUpTo(id StreamID) int64 {
-	n := len(s.Entries)
+	n := s.Added // in such files, the entries that are there
 	switch {
 	case n == 0:
 		return 0

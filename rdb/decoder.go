@@ -20,8 +20,9 @@ type DecoderOptions struct {
 	KeepPacked bool
 	// NoChecksum leaves the checksum unchecked.
 	NoChecksum bool
-	// MaxString is the longest string accepted, in bytes; 0 means 4 GiB. It is
-	// not what protects from hostile lengths: memory is taken as bytes arrive.
+	// MaxString is the longest string accepted, in bytes; 0 means 4 GiB less a
+	// little, so that 32 bits hold the length of what is made of it. It is not what
+	// protects from hostile lengths: memory is taken as bytes arrive.
 	MaxString int64
 }
 
@@ -31,6 +32,7 @@ type Decoder struct {
 	v       valueDecoder
 	version int
 	db      int
+	entryAt int64
 	aux     map[string]string
 	keys    uint64
 	expires uint64
@@ -54,7 +56,7 @@ func (o DecoderOptions) maxString() uint64 {
 	if o.MaxString > 0 {
 		return uint64(o.MaxString)
 	}
-	return min(4<<30, math.MaxInt)
+	return min(4<<30-4<<10, math.MaxInt)
 }
 
 // Version is the version of the format, 0 before the first call of Next.
@@ -78,6 +80,10 @@ func (d *Decoder) SkippedEmpty() int { return d.skipped }
 // many keys it has, and how many of them expire. It is not checked; a hostile
 // file may say anything.
 func (d *Decoder) SizeHint() (keys, expires uint64) { return d.keys, d.expires }
+
+// EntryAt is where the latest entry begins, in bytes from the beginning of the
+// file: for errors about its value that only whoever builds it can find.
+func (d *Decoder) EntryAt() int64 { return d.entryAt }
 
 // Consumed is the number of bytes understood so far. After io.EOF it is the
 // length of the file, behind which other bytes may follow.
@@ -233,8 +239,7 @@ func (r *reader) functionPreGA() []byte {
 
 func (d *Decoder) keyAndValue(e Entry, typ byte) (Entry, bool) {
 	r := &d.r
-	e.DB = d.db
-	start := r.start // of the type, where the entry proper begins
+	e.DB, d.entryAt = d.db, r.start // of the type, where the entry proper begins
 	r.begin("key")
 	e.Key = r.string()
 	if r.err != nil {
@@ -242,7 +247,7 @@ func (d *Decoder) keyAndValue(e Entry, typ byte) (Entry, bool) {
 	}
 	e.Value = d.v.value(typ)
 	if r.err != nil {
-		r.err = atKey(r.err, e.DB, e.Key, start)
+		r.err = atKey(r.err, e.DB, e.Key, d.entryAt)
 		return e, false
 	}
 	if e.Value == nil {

@@ -2,7 +2,6 @@ package rdb
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"strconv"
 
@@ -21,19 +20,20 @@ import (
 // Each item is one listpack entry. The format is that of Redis's src/t_stream.c.
 
 func writeStream(w *writer, s *Stream) error {
-	entries := s.All
-	if entries == nil {
-		entries = slices.Values(s.Entries)
+	leaves, n := s.Leaves, s.Len
+	if leaves == nil {
+		var err error
+		if leaves, err = packEntries(s.Entries); err != nil {
+			return err
+		}
+		n = len(s.Entries)
 	}
-	leaves, length, err := countLeaves(entries)
-	if err != nil {
-		return err
+	w.length(uint64(len(leaves)))
+	for _, l := range leaves {
+		w.string(appendStreamID(nil, l.Key))
+		w.string(l.Data)
 	}
-	w.length(uint64(leaves))
-	if n := writeLeaves(w, entries); w.err == nil && n != leaves {
-		return fmt.Errorf("the stream yielded %d leaves, then %d", leaves, n)
-	}
-	w.length(uint64(length))
+	w.length(uint64(n))
 	w.idLengths(s.LastID)
 	w.idLengths(s.FirstID)
 	w.idLengths(s.MaxDeletedID)
@@ -47,59 +47,32 @@ func writeStream(w *writer, s *Stream) error {
 	return w.err
 }
 
-// leafRule says where one leaf ends and the next begins. It goes by the size of
-// the text, so that the leaves can be counted without being built.
-type leafRule struct{ entries, bytes int }
-
-func (r *leafRule) begins(e StreamEntry) bool {
-	size := 0
-	for _, f := range e.Fields {
-		size += len(f)
-	}
-	if r.entries == 0 || r.entries >= maxStreamNodeEntries || r.bytes+size > maxStreamNodeBytes {
-		*r = leafRule{1, size}
-		return true
-	}
-	r.entries++
-	r.bytes += size
-	return false
-}
-
-func countLeaves(entries iter.Seq[StreamEntry]) (leaves, length int, err error) {
-	var rule leafRule
+// packEntries makes leaves of up to so many entries, and bytes of text, as Redis
+// fills them.
+func packEntries(entries []StreamEntry) (leaves []Leaf, err error) {
+	var leaf leafBuilder
 	var last StreamID
-	for e := range entries {
+	size := 0
+	for _, e := range entries {
 		switch {
 		case len(e.Fields) == 0 || len(e.Fields)%2 != 0:
-			return 0, 0, fmt.Errorf("stream entry %d-%d: %d names and values", e.ID.Ms, e.ID.Seq, len(e.Fields))
+			return nil, fmt.Errorf("stream entry %d-%d: %d names and values", e.ID.Ms, e.ID.Seq, len(e.Fields))
 		case e.ID.Compare(last) <= 0:
-			return 0, 0, fmt.Errorf("stream entry %d-%d: not above the one before", e.ID.Ms, e.ID.Seq)
+			return nil, fmt.Errorf("stream entry %d-%d: not above the one before", e.ID.Ms, e.ID.Seq)
 		}
 		last = e.ID
-		length++
-		if rule.begins(e) {
-			leaves++
+		more := 0
+		for _, f := range e.Fields {
+			more += len(f)
 		}
-	}
-	return leaves, length, nil
-}
-
-func writeLeaves(w *writer, entries iter.Seq[StreamEntry]) (leaves int) {
-	var rule leafRule
-	var leaf leafBuilder
-	for e := range entries {
-		if w.err != nil {
-			return leaves
-		}
-		if rule.begins(e) {
-			leaf.writeTo(w)
+		if size += more; leaf.count == 0 || leaf.count == maxStreamNodeEntries || size > maxStreamNodeBytes {
+			leaves = leaf.appendTo(leaves)
 			leaf.begin(e)
-			leaves++
+			size = more
 		}
 		leaf.add(e)
 	}
-	leaf.writeTo(w)
-	return leaves
+	return leaf.appendTo(leaves), nil
 }
 
 // leafBuilder collects the entries of one leaf.
@@ -154,13 +127,12 @@ func (b *leafBuilder) sharesNames(e StreamEntry) bool {
 	return true
 }
 
-func (b *leafBuilder) writeTo(w *writer) {
+func (b *leafBuilder) appendTo(leaves []Leaf) []Leaf {
 	if b.count == 0 {
-		return
+		return leaves
 	}
 	b.pack = b.pack.Replace(b.pack.First(), strconv.AppendInt(nil, int64(b.count), 10))
-	w.string(appendStreamID(nil, b.key))
-	w.string(b.pack)
+	return append(leaves, Leaf{b.key, b.pack})
 }
 
 // writeGroup writes what is pending twice: for the group with the details, and

@@ -1,10 +1,14 @@
 package rdb
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"limpet/internal/listpack"
+)
 
 // The packed forms that Redis wrote before listpacks: ziplists until 7.0,
-// zipmaps until 2.6. They are only read, to the last byte, into the text of
-// their items, which are slices of the packed bytes except for integers.
+// zipmaps until 2.6. They are only read, to the last byte, into a listpack of
+// their items, which costs no more memory than they do.
 
 const (
 	ziplistHeader  = 10
@@ -17,12 +21,12 @@ const (
 //	bytes u32 LE │ offset of the last entry u32 LE │ count u16 LE │ entries │ FF
 //
 //	entry = size of the entry before (1 byte, or FE and u32 LE), encoding, data
-func (r *reader) ziplist() [][]byte {
+func (r *reader) ziplist() listpack.List {
 	b := r.string()
 	if r.err != nil {
 		return nil
 	}
-	if len(b) < ziplistHeader+1 {
+	if len(b) < ziplistHeader+1 || len(b) > listpack.MaxBytes {
 		r.corrupt("ziplist of %d bytes", len(b))
 		return nil
 	}
@@ -31,39 +35,39 @@ func (r *reader) ziplist() [][]byte {
 		r.corrupt("ziplist of %d bytes says %d", len(b), n)
 		return nil
 	}
-	var items [][]byte
+	items, count := listpack.Make(len(b)), 0
 	off, prev, last := ziplistHeader, 0, ziplistHeader
-	for off < end {
-		item, size, ok := ziplistEntry(b[off:end], prev)
+	for ; off < end; count++ {
+		size, ok := ziplistEntry(&items, b[off:end], prev)
 		if !ok {
-			r.corrupt("ziplist: entry %d at byte %d", len(items), off)
+			r.corrupt("ziplist: entry %d at byte %d", count, off)
 			return nil
 		}
-		items = append(items, item)
 		last, prev, off = off, size, off+size
 	}
 	if n := binary.LittleEndian.Uint32(b[4:]); uint64(n) != uint64(last) {
 		r.corrupt("ziplist: last entry at byte %d, header says %d", last, n)
 		return nil
 	}
-	if n := int(binary.LittleEndian.Uint16(b[8:])); n != len(items) && n != 1<<16-1 {
-		r.corrupt("ziplist: %d entries, header says %d", len(items), n)
+	if n := int(binary.LittleEndian.Uint16(b[8:])); n != count && n != 1<<16-1 {
+		r.corrupt("ziplist: %d entries, header says %d", count, n)
 		return nil
 	}
 	return items
 }
 
-// ziplistEntry takes the first entry of b, which has prev bytes before it.
-func ziplistEntry(b []byte, prev int) (item []byte, size int, ok bool) {
+// ziplistEntry appends the first entry of b, before which is one of prev bytes, to
+// the items.
+func ziplistEntry(items *listpack.List, b []byte, prev int) (size int, ok bool) {
 	back, n := uint64(b[0]), 1
 	if b[0] == ziplistBigPrev {
 		if len(b) < 5 {
-			return nil, 0, false
+			return 0, false
 		}
 		back, n = uint64(binary.LittleEndian.Uint32(b[1:])), 5
 	}
 	if back != uint64(prev) || n >= len(b) {
-		return nil, 0, false
+		return 0, false
 	}
 	e := b[n:]
 	if e[0] < 0xC0 {
@@ -71,22 +75,26 @@ func ziplistEntry(b []byte, prev int) (item []byte, size int, ok bool) {
 		switch e[0] >> 6 {
 		case 1:
 			if head = 2; len(e) < head {
-				return nil, 0, false
+				return 0, false
 			}
 			size = size<<8 | uint64(e[1])
 		case 2:
 			if head = 5; len(e) < head {
-				return nil, 0, false
+				return 0, false
 			}
 			size = uint64(binary.BigEndian.Uint32(e[1:]))
 		}
 		if size > uint64(len(e)-head) {
-			return nil, 0, false
+			return 0, false
 		}
-		return e[head : head+int(size)], n + head + int(size), true
+		*items = items.Append(e[head : head+int(size)])
+		return n + head + int(size), true
 	}
 	v, size, ok := ziplistInt(e)
-	return appendInt(v), n + size, ok
+	if ok {
+		*items = items.AppendInt(v)
+	}
+	return n + size, ok
 }
 
 func ziplistInt(e []byte) (v int64, size int, ok bool) {
@@ -119,32 +127,32 @@ func ziplistInt(e []byte) (v int64, size int, ok bool) {
 //	pair = length name length spare (1 byte) value, spare unused bytes
 //
 // Lengths are a byte, or FE and u32 LE.
-func (r *reader) zipmap() [][]byte {
+func (r *reader) zipmap() listpack.List {
 	b := r.string()
 	if r.err != nil {
 		return nil
 	}
-	if len(b) < 2 || b[len(b)-1] != 0xFF {
+	if len(b) < 2 || len(b) > listpack.MaxBytes || b[len(b)-1] != 0xFF {
 		r.corrupt("zipmap of %d bytes has no end", len(b))
 		return nil
 	}
 	count, rest := int(b[0]), b[1:len(b)-1]
-	var items [][]byte
-	for len(rest) > 0 {
+	items, pairs := listpack.Make(len(b)), 0
+	for ; len(rest) > 0; pairs++ {
 		name, after, ok := zipmapString(rest, 0)
 		if !ok {
-			r.corrupt("zipmap: name %d", len(items)/2)
+			r.corrupt("zipmap: name %d", pairs)
 			return nil
 		}
 		value, after, ok := zipmapString(after, 1)
 		if !ok {
-			r.corrupt("zipmap: value %d", len(items)/2)
+			r.corrupt("zipmap: value %d", pairs)
 			return nil
 		}
-		items, rest = append(items, name, value), after
+		items, rest = items.Append(name).Append(value), after
 	}
-	if count < 254 && count != len(items)/2 {
-		r.corrupt("zipmap: %d pairs, header says %d", len(items)/2, count)
+	if count < 254 && count != pairs {
+		r.corrupt("zipmap: %d pairs, header says %d", pairs, count)
 		return nil
 	}
 	return items

@@ -34,8 +34,8 @@ func DecodeValue(payload []byte, o DecoderOptions) (Value, error) {
 	r := reader{maxString: o.maxString(), noSum: true}
 	r.begin("payload")
 	size := len(payload) - footerSize
-	if size < 1 {
-		r.fail(ErrTruncated, "want at least %d bytes, have %d", footerSize+1, len(payload))
+	if size < 0 {
+		r.fail(ErrChecksum, "want %d bytes behind the value, have %d", footerSize, len(payload))
 		return nil, r.err
 	}
 	if version := binary.LittleEndian.Uint16(payload[size:]); version > MaxVersion {
@@ -62,4 +62,11 @@ func DecodeValue(payload []byte, o DecoderOptions) (Value, error) {
 		return nil, r.err
 	}
 	return v, nil
+}
+
+// IsNewer says whether a payload that [DecodeValue] takes is too new for what
+// reads [WriteVersion].
+func IsNewer(payload []byte) bool {
+	size := len(payload) - footerSize
+	return binary.LittleEndian.Uint16(payload[size:]) > WriteVersion || payload[0] > typeStream2
 }

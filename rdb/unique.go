@@ -27,13 +27,17 @@ const keepSlots = 4096
 // check looks at the first entry of each tuple. It is not ok when name is there
 // twice.
 func (u *uniqueNames) check(l listpack.List, tuple int) (name []byte, ok bool) {
-	mask := u.prepare(l.Len() / tuple)
+	u.empty()
 	var scratch [20]byte
-	for off := l.First(); off >= 0; {
+	n := 0
+	for off := l.First(); off >= 0; n++ {
+		if 2*n >= len(u.slots) {
+			u.grow()
+		}
 		name = l.Get(off, scratch[:])
 		hash := uint32(maphash.Bytes(u.seed, name))
-		i := hash & mask
-		for ; u.slots[i].round == u.round; i = (i + 1) & mask {
+		i := hash & u.mask()
+		for ; u.slots[i].round == u.round; i = (i + 1) & u.mask() {
 			if s := u.slots[i]; s.hash == hash && l.Equal(int(s.off), name) {
 				return name, false
 			}
@@ -46,32 +50,28 @@ func (u *uniqueNames) check(l listpack.List, tuple int) (name []byte, ok bool) {
 	return nil, true
 }
 
-// prepare makes the table empty and at least twice as large as n.
-func (u *uniqueNames) prepare(n int) (mask uint32) {
-	size := 64
-	for size < 2*n {
-		size *= 2
+func (u *uniqueNames) mask() uint32 { return uint32(len(u.slots) - 1) }
+
+// empty begins another round.
+func (u *uniqueNames) empty() {
+	if u.round++; u.round == 0 || len(u.slots) == 0 || len(u.slots) > keepSlots {
+		u.seed, u.round, u.slots = maphash.MakeSeed(), 1, make([]nameSlot, 64)
 	}
-	if u.round++; u.round == 0 || len(u.slots) < size || len(u.slots) > keepSlots {
-		u.seed, u.round, u.slots = maphash.MakeSeed(), 1, make([]nameSlot, size)
-	}
-	return uint32(len(u.slots) - 1)
 }
 
-// uniquePairs passes on names and values in turn from one of the old encodings,
-// which are too rare for a table of their own.
-func (r *reader) uniquePairs(items [][]byte) [][]byte {
-	if len(items)%2 != 0 {
-		r.corrupt("%d items are not pairs", len(items))
-		return nil
-	}
-	seen := make(map[string]bool, len(items)/2)
-	for i := 0; i < len(items); i += 2 {
-		if seen[string(items[i])] {
-			r.corrupt("%.100q is there twice", items[i])
-			return nil
+// grow makes the table twice as large, with the names that were met. It grows
+// with them and not by their number, which may be that of a bomb: two bytes an
+// entry, and the second the same as the first.
+func (u *uniqueNames) grow() {
+	old := u.slots
+	u.slots = make([]nameSlot, 2*len(old))
+	for _, s := range old {
+		if s.round != u.round {
+			continue
 		}
-		seen[string(items[i])] = true
+		i := s.hash & u.mask()
+		for ; u.slots[i].round == u.round; i = (i + 1) & u.mask() {
+		}
+		u.slots[i] = s
 	}
-	return items
 }

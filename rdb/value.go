@@ -17,7 +17,7 @@ type Entry struct {
 }
 
 // Value is the value of a key. The Decoder answers String, List, Set, Hash,
-// ZSet, *Stream, Module and, when asked to, Packed and Nodes. The Encoder takes
+// ZSet, *Stream, Module and, when asked to, Packed, Nodes and a Stream's Leaves. The Encoder takes
 // those too, and the Seq forms for collections that nobody wants to copy into a
 // slice first.
 //
@@ -121,15 +121,24 @@ func (a StreamID) Compare(b StreamID) int {
 type Stream struct {
 	Entries []StreamEntry // ascending
 
-	// All yields the entries to the Encoder instead of Entries where it is not
-	// nil. It is ranged over twice and must yield the same both times.
-	All iter.Seq[StreamEntry]
+	// Leaves are the entries as they lie in the file, where KeepPacked asked for
+	// that. The Encoder prefers them to Entries, and believes Len.
+	Leaves []Leaf
+	Len    int // entries in Leaves that are not deleted
 
 	LastID       StreamID // of the newest entry that ever was
 	FirstID      StreamID // of the oldest entry there is, 0-0 when there is none
 	MaxDeletedID StreamID // the highest that was deleted
 	Added        uint64   // entries that ever were added
-	Groups       []Group
+	Groups       []Group  // ascending by name
+}
+
+// Leaf is a run of a stream's entries in a listpack; encode_stream.go has the
+// picture. From a Decoder it can be walked from both ends without a check, its
+// counts are true, and what is not deleted in it is above everything before.
+type Leaf struct {
+	Key  StreamID
+	Data []byte
 }
 
 // StreamEntry is an entry of a stream.
@@ -141,9 +150,9 @@ type StreamEntry struct {
 // Group is a consumer group.
 type Group struct {
 	Name        []byte
-	LastID      StreamID // the last one delivered
-	EntriesRead int64    // -1 when not known
-	Consumers   []Consumer
+	LastID      StreamID   // the last one delivered
+	EntriesRead int64      // -1 when not known
+	Consumers   []Consumer // ascending by name
 }
 
 // Consumer is a consumer with the entries it was given and has not acknowledged.

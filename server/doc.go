@@ -1,6 +1,21 @@
 // Package server lets clients reach a store by Redis's protocol: over TCP, over
 // a Unix socket, or in memory from within the same process.
 //
+// Package limpet knows nothing of it: a store that is used by [limpet.DB.Do] alone
+// has no listener and no goroutine for one. Whoever wants to be reached makes a
+// server for the store and closes the server before the store:
+//
+//	db, err := limpet.Open("data", nil)
+//	…
+//	s := server.New(db, server.Options{})
+//	go s.Serve(listener)                                          // a network
+//	client := redis.NewClient(&redis.Options{Dialer: s.Dial})     // this process
+//	…
+//	s.Close()
+//	db.Close()
+//
+// [Serve] is all of that for a program that does nothing else.
+//
 // It is an ordinary user of the root package's API. What a connection has sent
 // is handed to the store as one batch; its replies are sent together, once the
 // batch's ticket is as durable as appendfsync asks.

@@ -14,14 +14,16 @@ import (
 )
 
 // loop serves many connections by one goroutine, which never waits for any of
-// them. One turn of it:
+// them, and a second one in reserve; see helm. One turn of it:
 //
 //  1. takes new connections, and asks the kernel which sockets are ready;
 //  2. sends replies that have settled since;
 //  3. reads and parses what each ready connection has sent;
 //  4. has the store run all of it under one lock, and sends the replies that are
-//     settled. Under appendfsync always the others wait until the log's goroutine
-//     says so, while further turns run.
+//     settled;
+//  5. under appendfsync always, has the others' records synced: here, when there is
+//     nothing else to do, and beside further turns when somebody only reads. See
+//     helm for what happens when that takes long.
 type loop struct {
 	server *Server
 	epoll  int
@@ -36,13 +38,16 @@ type loop struct {
 	arriving []arrival
 	closing  bool
 
-	// The rest belongs to the loop's goroutine.
+	// The rest belongs to whoever has the helm.
+	helm    *helm
 	clients map[int32]*client // by file descriptor
 	ready   []*client         // may have something to read
 	waiting []*client         // ran; their tickets are not settled
 	turn    turn
 	events  []unix.EpollEvent
 	spare   [][]byte // read buffers that nobody uses
+	unsaved bool     // this turn's replies need a sync
+	mixed   int      // turns to come in which syncs are left to the log's goroutine
 	swept   time.Time
 }
 
@@ -64,6 +69,7 @@ const (
 	turnClients = 128 // clients of one turn at most, so that the store's lock is let go
 	maxEvents   = 256
 	sweepEvery  = time.Second // how often idle connections are looked for
+	mixedTurns  = 16          // with writes, for which somebody who only reads is remembered
 )
 
 // startLoop makes a loop and its goroutine, which runs until stop.
@@ -80,9 +86,10 @@ func startLoop(s *Server) (*loop, error) {
 		_ = unix.Close(epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{server: s, epoll: epoll, bell: bell, clients: map[int32]*client{}, events: make([]unix.EpollEvent, maxEvents)}
+	l := &loop{server: s, epoll: epoll, bell: bell, helm: newHelm(), clients: map[int32]*client{}, events: make([]unix.EpollEvent, maxEvents)}
 	l.cancel = s.db.OnProgress(l.progress)
 	s.serving.Go(l.run)
+	s.serving.Go(l.standBy)
 	return l, nil
 }
 
@@ -150,13 +157,25 @@ func (l *loop) wake() {
 // look makes the loop look around now. s.mu is held, so that it has not ended.
 func (l *loop) look() { l.wake() }
 
+// run steers until the helm is lost, and then stands by.
 func (l *loop) run() {
-	defer l.end()
 	for l.listen() {
 		l.settle()
 		l.read()
 		l.exec()
 		l.sweep()
+		if !l.commit() {
+			l.standBy()
+			return
+		}
+	}
+	l.end()
+}
+
+// standBy is the mate's part: it steers when the other is held up.
+func (l *loop) standBy() {
+	if l.helm.await() {
+		l.run()
 	}
 }
 
@@ -171,6 +190,7 @@ func (l *loop) end() {
 	}
 	_ = unix.Close(l.epoll)
 	_ = unix.Close(l.bell)
+	l.helm.end()
 }
 
 // listen waits for something to do. It is false when the loop is to end.
@@ -320,6 +340,7 @@ func (l *loop) exec() {
 	}
 	l.awaiting.Store(true) // before asking what is settled, so that no news is missed
 	l.server.db.ExecAll(l.turn.runs)
+	before := len(l.waiting)
 	for i, c := range l.turn.clients {
 		c.consume(l)
 		c.ticket, c.state = l.turn.runs[i].Ticket, waiting
@@ -327,10 +348,36 @@ func (l *loop) exec() {
 			l.waiting = append(l.waiting, c)
 		}
 	}
+	held := len(l.waiting) - before
+	l.unsaved = held > 0
+	if held < len(l.turn.clients) {
+		l.mixed = mixedTurns
+	}
 	l.awaiting.Store(len(l.waiting) > 0)
 	clear(l.turn.clients)
 	clear(l.turn.runs)
 	l.turn.clients, l.turn.runs = l.turn.clients[:0], l.turn.runs[:0]
+}
+
+// commit has this turn's records synced. It is false when the helm was lost
+// meanwhile.
+func (l *loop) commit() bool {
+	if !l.unsaved {
+		return true
+	}
+	l.unsaved = false
+	if l.mixed > 0 {
+		l.mixed--
+		l.server.db.CommitSoon()
+		return true
+	}
+	given := l.helm.give()
+	l.server.db.Commit()
+	if !l.helm.takeBack(given) {
+		return false
+	}
+	l.settle() // before the next turn, so that it finds more
+	return true
 }
 
 // reply begins to send a client's replies if they are settled, and tells whether

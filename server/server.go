@@ -12,23 +12,26 @@ import (
 	"time"
 
 	"limpet"
+	"limpet/resp"
 )
 
 // Options of a server. The zero value is the default of redis.conf.
 type Options struct {
-	// MaxClients is how many connections are served at a time; 0 means 10,000.
-	// One more is told so and closed.
+	// MaxClients is how many connections are served at a time, those in memory
+	// included (maxclients); 0 means 10,000. One more is told so and closed. Each
+	// costs its buffers: 16 KiB, and what one pipeline of requests and replies takes.
 	MaxClients int
-	// IdleTimeout closes a connection that has been silent for so long; 0 means
-	// never.
+	// IdleTimeout closes a connection that has been silent for so long (timeout); 0
+	// means never.
 	IdleTimeout time.Duration
 	// KeepAlive is after how long of silence the peer's machine is asked whether it
 	// is still there (tcp-keepalive); 0 means 5 minutes, negative never.
 	KeepAlive time.Duration
 	// Protected turns away who connects from another machine as long as the store
-	// asks for no password (protected-mode).
+	// asks for no password (protected-mode). Not by default: then whoever reaches a
+	// listener without a password may do anything.
 	Protected bool
-	// Logger is told what goes wrong; nil discards.
+	// Logger is told what goes wrong, never of a request; nil discards.
 	Logger *slog.Logger
 }
 
@@ -99,30 +102,59 @@ func (s *Server) Serve(l net.Listener) error {
 			time.Sleep(acceptPause)
 			continue
 		}
-		s.start(conn)
+		_ = s.start(conn) // who is not served is told so
 	}
+}
+
+// Serve serves a store with default options on a listener, which it closes, until
+// ctx is done or a client sends SHUTDOWN; both are no error. Connections are closed
+// when it returns. The store stays the caller's to close.
+func Serve(ctx context.Context, db *limpet.DB, l net.Listener) error {
+	s := New(db, Options{})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	select {
+	case <-ctx.Done():
+	case <-db.Done():
+	case err := <-served: // the listener broke
+		_ = s.Close()
+		return err
+	}
+	_ = s.Close()
+	if err := <-served; !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // acceptPause keeps a process that has run out of file descriptors from spinning.
 const acceptPause = 10 * time.Millisecond
 
-// Dial opens a connection in memory. Its signature is that of a dialer, so that
-// a client library takes it in the place of one; network and address are ignored.
-func (s *Server) Dial(_ context.Context, _, _ string) (net.Conn, error) {
+// Dial opens a connection in memory: no port, no socket, no system call. Network
+// and address are ignored. It is what go-redis and others take as a dialer:
+//
+//	redis.NewClient(&redis.Options{Dialer: s.Dial})
+//
+// It fails with [ErrClosed], with the error of ctx, or with the [resp.ServerError]
+// that a connection over a network would read: too many clients.
+func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	client, server := pipe()
-	if !s.start(server) {
-		return nil, ErrClosed
+	if err := s.start(server); err != nil {
+		return nil, err
 	}
 	return client, nil
 }
 
-// start serves a connection in the background. It tells whether it will.
-func (s *Server) start(c net.Conn) bool {
+// start serves a connection in the background, or says why not.
+func (s *Server) start(c net.Conn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		_ = c.Close()
-		return false
+		return ErrClosed
 	}
 	if why := s.turnedAway(c); why != "" {
 		s.db.Rejected()
@@ -131,12 +163,12 @@ func (s *Server) start(c net.Conn) bool {
 			_, _ = c.Write([]byte("-" + why + "\r\n"))
 			_ = c.Close()
 		})
-		return false
+		return resp.ServerError(why)
 	}
 	s.tune(c)
 	if l := s.pickLoop(c); l != nil && l.adopt(c) {
 		s.inLoops++
-		return true
+		return nil
 	}
 	s.conns[c] = struct{}{}
 	s.serving.Go(func() {
@@ -145,7 +177,7 @@ func (s *Server) start(c net.Conn) bool {
 		delete(s.conns, c)
 		s.mu.Unlock()
 	})
-	return true
+	return nil
 }
 
 // pickLoop chooses the loop for a connection, nil when it gets a goroutine: that

@@ -142,7 +142,7 @@ func explainOpen(dir string, err error) error {
 	case errors.As(err, &orphans):
 		return f.with("%s.", orphans).with(unchanged).
 			with("If these files are your data, restore their manifest; if they are not, move them away:").
-			with("        mkdir %s.orphans && mv %s/appendonlydir/* %s.orphans/", dir, dir, dir)
+			with("        mkdir %s.orphans && mv %s/* %s.orphans/", dir, orphans.Dir, dir)
 	case errors.As(err, &missing):
 		return f.with("%s.", missing).with(unchanged).with("Bring the files back from a backup before starting.")
 	case errors.As(err, &manifest):

@@ -17,6 +17,7 @@ const (
 	Stale
 	SkipMonitor
 	SkipSlowlog
+	Asking
 	Fast
 	NoAuth
 	NoMulti
@@ -35,7 +36,7 @@ var flagNames = []struct {
 }{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
 	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"},
-	{Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"},
+	{Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {Asking, "asking"},
 	{Fast, "fast"}, {NoAuth, "no_auth"}, {NoMulti, "no_multi"},
 	{MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"}, {NoAsyncLoading, "no_async_loading"},
 	{NoMandatoryKeys, "no_mandatory_keys"},

@@ -7,6 +7,7 @@ import (
 
 // The wire errors of redis-server 7.0.15, byte for byte.
 const (
+	errBusyKey         = "BUSYKEY Target key name already exists."
 	errWrongType       = "WRONGTYPE Operation against a key holding the wrong kind of value"
 	errSyntax          = "ERR syntax error"
 	errNotInteger      = "ERR value is not an integer or out of range"

@@ -352,7 +352,7 @@ func (c *Command) categories() []string {
 		case "@blocking":
 			return c.Is(Blocking)
 		case "@keyspace":
-			return group == name || c.Name == "dbsize" || c.Name == "flushdb" || c.Name == "flushall"
+			return group == name || c.Name == "dbsize" || c.Name == "flushdb" || c.Name == "flushall" || c.Name == "restore-asking"
 		case "@connection":
 			return group == name && !container || c.Name == "command" || strings.HasPrefix(c.Name, "command|")
 		}

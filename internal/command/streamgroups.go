@@ -348,9 +348,12 @@ func (c *Ctx) claim(s streamValue, g *stream.Group, id stream.ID, o claimOptions
 		return false, false
 	}
 	p.ID, p.DeliveredAtMs = id, o.deliveredAt
+	if owner == nil {
+		p.Deliveries = 1 // and one more below, as Redis counts a forced claim
+	}
 	if o.retries >= 0 {
 		p.Deliveries = uint64(o.retries)
-	} else if !o.justID || owner == nil {
+	} else if !o.justID {
 		p.Deliveries++
 	}
 	if owner != nil {

@@ -52,9 +52,33 @@ func (e *Engine) Enter() {
 
 // Leave ends what Enter began.
 func (e *Engine) Leave() {
+	if e.leave() {
+		e.log.flush()
+	}
+}
+
+// LeaveUncommitted is Leave for who calls Commit or CommitSoon next. Under other
+// policies than always there is nothing left to do for these.
+func (e *Engine) LeaveUncommitted() {
+	if e.leave() && !e.log.always() {
+		e.log.flush()
+	}
+}
+
+// leave tells whether there is something new in the log.
+func (e *Engine) leave() bool {
+	news := e.handed != e.seq
 	e.flushRecords()
 	e.mu.Unlock()
+	return news
 }
+
+// Commit takes what was run under appendfsync always to the disk, and returns when
+// that is done or somebody else is at it.
+func (e *Engine) Commit() { e.log.commit() }
+
+// CommitSoon leaves that to the log's goroutine.
+func (e *Engine) CommitSoon() { e.log.flush() }
 
 // ExecEntered is Exec between Enter and Leave.
 func (e *Engine) ExecEntered(s *command.Session, b *Batch, out *resp.Writer) Ticket {
@@ -79,8 +103,8 @@ func (e *Engine) runOne(s *command.Session, args [][]byte, out *resp.Writer) (ti
 	return max(e.endUnit(), e.unit.ReadStamp())
 }
 
-// beginUnit gives the unit the time, which e.now has been set to, and the sequence number that its changes
-// will have. e.mu is held.
+// beginUnit gives the unit the time, which e.now has been set to, and the
+// sequence number that its changes will have. e.mu is held.
 func (e *Engine) beginUnit() {
 	e.ks.Seq = e.seq + 1
 	e.unit.Begin(e.now.UnixMicro())
@@ -111,8 +135,8 @@ func (e *Engine) flushRecords() {
 	e.records = reusable(e.records)
 }
 
-// Wait returns when the replies of a ticket may be sent: under appendfsync
-// always when the log is synced up to it, else at once. An error is a
+// Wait returns when the replies of a ticket may be sent: when the log is synced
+// up to it under appendfsync always, else when the kernel has it. An error is a
 // [resp.ServerError]: what the replies tell may be lost, and the error is to be
 // sent in their place.
 func (e *Engine) Wait(t Ticket) error { return wireError(e.log.wait(uint64(t))) }

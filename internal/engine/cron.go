@@ -58,19 +58,15 @@ func (e *Engine) startDue(now time.Time) {
 // nobody waits long.
 func (e *Engine) expireDue() {
 	for range 20 {
-		e.log.throttle()
-		e.dumping.throttle()
-		e.mu.Lock()
-		if e.log.failure() != nil {
-			e.mu.Unlock()
-			return
+		e.Enter()
+		n := 0
+		if e.log.failure() == nil {
+			e.now = e.clock.Now()
+			e.beginUnit()
+			n = e.unit.ExpireDue(expirePerRun)
+			e.endUnit()
 		}
-		e.now = e.clock.Now()
-		e.beginUnit()
-		n := e.unit.ExpireDue(expirePerRun)
-		e.endUnit()
-		e.flushRecords()
-		e.mu.Unlock()
+		e.Leave()
 		if n < expirePerRun {
 			return
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,20 +11,31 @@ import (
 	"limpet/vfs"
 )
 
-// dump is a snapshot on its way into a file.
+// dump is a snapshot on its way out, into a file mostly.
 //
 // Keys are encoded under the engine's lock, by the walk or by the writer that is
-// about to change them, into a spool in memory; the spool goes to the file
-// without the lock. Writers wait when the spool is full, so memory is bounded.
+// about to change them, into a spool in memory; the spool goes out without the
+// lock. Writers wait when too much is on its way, so memory is bounded.
+//
+// A dump is under way from cut to detach: from there on it touches nothing of the
+// engine any more, however long its last write takes.
 type dump struct {
 	e       *Engine
-	file    vfs.File
+	to      sink
 	form    form
 	lock    sync.Locker // e.mu, or nothing when the caller holds it all the time
 	snap    *keyspace.Snapshot
+	ended   func() // called by detach, under e.mu; nil for nothing
 	spool   []byte // guarded by e.mu
+	leaving int    // bytes that have left the spool and are being written; guarded by e.mu
 	err     error  // first failure to encode; guarded by e.mu
-	aborted bool   // given up for another dump; guarded by e.mu
+	aborted error  // why it was given up, nil when it was not; guarded by e.mu
+}
+
+// sink is where a dump goes. A vfs.File is one.
+type sink interface {
+	io.Writer
+	Sync() error
 }
 
 // form is how a dump is written. Its methods are called under e.mu and write to
@@ -38,8 +50,8 @@ type form interface {
 const (
 	sliceTime  = 200 * time.Microsecond
 	sliceBytes = 64 << 10
-	maxSpool   = 64 << 20 // bytes in the spool before writers wait
-	syncEvery  = 32 << 20 // bytes between two syncs of the file being written
+	maxSpool   = 64 << 20 // bytes on their way out before writers wait
+	syncEvery  = 32 << 20 // bytes between two syncs of what is being written
 )
 
 // errStopped ends a background dump when the engine is closed.
@@ -48,9 +60,12 @@ var errStopped = errors.New("engine: closed while a snapshot was being written")
 // Write takes what the encoder has encoded. It is called under the engine's lock.
 func (d *dump) Write(b []byte) (int, error) {
 	d.spool = append(d.spool, b...)
-	d.e.dumping.set(len(d.spool))
+	d.measure()
 	return len(b), nil
 }
+
+// measure tells the writers how much is on its way out. e.mu is held.
+func (d *dump) measure() { d.e.dumping.set(len(d.spool) + d.leaving) }
 
 func (d *dump) save(db int, key string, e keyspace.Entry) {
 	d.e.saves.keysDone++
@@ -71,21 +86,29 @@ func (noLock) Unlock() {}
 // the lock at the moment of the cut. The file is removed when it could not be
 // completed.
 func (e *Engine) writeDump(file vfs.File, f form, lock sync.Locker, atCut func()) error {
-	d := &dump{e: e, file: file, form: f, lock: lock}
-	if err := d.run(atCut); err != nil {
-		_ = file.Close()
-		_ = e.options.FS.Remove(file.Name())
-		return err
+	d := &dump{e: e, to: file, form: f, lock: lock}
+	lock.Lock()
+	err := d.cut(atCut)
+	lock.Unlock()
+	if err == nil {
+		err = d.write()
 	}
-	return nil
+	if err == nil {
+		err = file.Close()
+	} else {
+		_ = file.Close()
+	}
+	if err != nil {
+		_ = e.options.FS.Remove(file.Name())
+	}
+	return err
 }
 
-func (d *dump) run(atCut func()) error {
+// cut makes the dump one of everything as it is now. The lock is held.
+func (d *dump) cut(atCut func()) error {
 	e := d.e
-	d.lock.Lock()
 	began := e.clock.Now()
 	if err := d.interrupted(); err != nil {
-		d.lock.Unlock()
 		return err
 	}
 	e.dump = d
@@ -96,36 +119,49 @@ func (d *dump) run(atCut func()) error {
 		atCut()
 	}
 	e.saves.lastCut = e.clock.Now().Sub(began)
-	d.lock.Unlock()
+	return nil
+}
 
-	err := d.walk()
-
-	d.lock.Lock()
-	if !d.aborted {
-		d.snap.End()
-		e.dump = nil
+// write writes what was cut, and returns once it is synced.
+func (d *dump) write() error {
+	rest, err := d.finish(d.walk())
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = d.interrupted()
+	if _, err := d.to.Write(rest); err != nil {
+		return err
+	}
+	return d.to.Sync()
+}
+
+// finish ends the walk, which has ended with an error or not, and gives what is
+// still to be written.
+func (d *dump) finish(err error) (rest []byte, _ error) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	if why := d.interrupted(); why != nil && !errors.Is(err, why) {
+		err = errors.Join(why, err)
 	}
 	if err == nil {
 		err = errors.Join(d.err, d.form.end())
 	}
-	rest := d.spool
-	d.spool = nil
-	e.dumping.set(0)
-	d.lock.Unlock()
+	rest = d.spool
+	d.detach()
+	return rest, err
+}
 
-	if err != nil {
-		return err
+// detach ends the snapshot, unless that has happened already. e.mu is held.
+func (d *dump) detach() {
+	if d.e.dump != d {
+		return
 	}
-	if _, err := d.file.Write(rest); err != nil {
-		return err
+	d.snap.End()
+	d.e.dump = nil
+	d.spool, d.leaving = nil, 0
+	d.measure()
+	if d.ended != nil {
+		d.ended()
 	}
-	if err := d.file.Sync(); err != nil {
-		return err
-	}
-	return d.file.Close()
 }
 
 // interrupted says why the dump is to be given up, nil when it is not. e.mu is
@@ -134,8 +170,8 @@ func (d *dump) interrupted() error {
 	if _, foreground := d.lock.(noLock); foreground {
 		return nil // nothing can have happened, and Close may have asked for it
 	}
-	if d.aborted {
-		return errCancelled
+	if d.aborted != nil {
+		return d.aborted
 	}
 	if d.e.stopping {
 		return errStopped
@@ -143,13 +179,13 @@ func (d *dump) interrupted() error {
 	return d.e.rewriteGivenUp()
 }
 
-// abortDump ends the snapshot of the dump that runs in the background, if any, so
-// that another can begin at once. e.mu is held.
-func (e *Engine) abortDump() {
+// abortDump gives up the dump that is under way in the background, if any, so
+// that another can begin at once. Who writes it may be held up for long; it notices
+// when it is not. e.mu is held.
+func (e *Engine) abortDump(why error) {
 	if e.dump != nil {
-		e.dump.snap.End()
-		e.dump.aborted = true
-		e.dump = nil
+		e.dump.aborted = why
+		e.dump.detach()
 	}
 }
 
@@ -163,25 +199,26 @@ func (d *dump) walk() error {
 			d.lock.Unlock()
 			return err
 		}
+		d.leaving = 0
 		began := d.e.clock.Now()
 		before := len(d.spool)
 		done = d.snap.Step(func() bool {
 			return len(d.spool)-before > sliceBytes || d.e.clock.Now().Sub(began) > sliceTime
 		})
 		full, err := d.spool, d.err
-		d.spool = spare[:0]
-		d.e.dumping.set(0)
+		d.spool, d.leaving = spare[:0], len(full)
+		d.measure()
 		d.lock.Unlock()
 		d.rest()
 
 		if err != nil {
 			return err
 		}
-		if _, err := d.file.Write(full); err != nil {
+		if _, err := d.to.Write(full); err != nil {
 			return err
 		}
 		if unsynced += len(full); unsynced > syncEvery {
-			if err := d.file.Sync(); err != nil {
+			if err := d.to.Sync(); err != nil {
 				return err
 			}
 			unsynced = 0
@@ -200,7 +237,7 @@ func (d *dump) rest() {
 	}
 }
 
-// spoolGate makes writers wait while a dump's spool is full.
+// spoolGate makes writers wait while too much of a dump is on its way out.
 type spoolGate struct {
 	size atomic.Int64
 	peak atomic.Int64

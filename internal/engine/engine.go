@@ -242,6 +242,9 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.stopping = true
+	if e.saves.snapshot {
+		e.abortDump(ErrClosed) // its writer may take for ever
+	}
 	e.mu.Unlock()
 	close(e.quit)
 	e.background.Wait()

@@ -107,13 +107,11 @@ func infoClients(e *Engine, b *strings.Builder) {
 }
 
 func infoMemory(e *Engine, b *strings.Builder) {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	e.peakMemory = max(e.peakMemory, m.HeapAlloc)
-	field(b, "used_memory", m.HeapAlloc)
-	field(b, "used_memory_human", human(m.HeapAlloc))
-	field(b, "used_memory_rss", m.Sys-m.HeapReleased)
-	field(b, "used_memory_rss_human", human(m.Sys-m.HeapReleased))
+	used, held := e.memory()
+	field(b, "used_memory", used)
+	field(b, "used_memory_human", human(used))
+	field(b, "used_memory_rss", held)
+	field(b, "used_memory_rss_human", human(held))
 	field(b, "used_memory_peak", e.peakMemory)
 	field(b, "used_memory_peak_human", human(e.peakMemory))
 	field(b, "maxmemory", 0)

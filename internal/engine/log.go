@@ -43,7 +43,15 @@ type logFile interface {
 // commitLog takes effects to disk in the order in which they were appended.
 //
 // Sequence numbers count the units that changed something. Three of them tell
-// where everything is: synced <= written <= appended.
+// where everything is: synced <= written <= appended. A reply waits until what it
+// depends on is synced under always, and until it is written otherwise: a killed
+// process takes nothing back that it has acknowledged, a power cut only what the
+// policy leaves to the kernel.
+//
+// There are two ways to get there. Whoever appends writes, and under always may
+// sync too (flush, commit); or the log's goroutine does, which also syncs once a
+// second and rotates (logturn.go). One writes at a time and one syncs at a time,
+// but the one goes on beside the other.
 type commitLog struct {
 	clock  clock.Clock
 	logger *slog.Logger
@@ -53,7 +61,8 @@ type commitLog struct {
 	mu       sync.Mutex // guards what follows
 	wake     *sync.Cond // the goroutine has something to do
 	progress *sync.Cond // written, synced, broken, or the buffer's size changed
-	buf      []byte     // appended, not yet taken by the goroutine
+	buf      []byte     // appended, not yet taken to be written
+	spare    []byte     // an empty buffer for when buf is taken
 	appended uint64
 	written  uint64
 	synced   uint64
@@ -61,12 +70,12 @@ type commitLog struct {
 	cut      *rotation // where the next file begins, nil if nowhere
 	syncDue  bool      // a second has passed with something unsynced
 	stopping bool
-	taken    int  // bytes that the goroutine is writing
 	off      bool // there is no file: what is appended counts as synced at once
 	draining bool // everything is to be synced now, and then the file goes
-	working  bool // the goroutine is at a job, with the file in its hands
-
-	gather gathering
+	taken    int  // bytes that are being written
+	writing  bool // somebody writes to file
+	turning  bool // somebody syncs file, or turns to another one
+	stalled  bool // the goroutine waits for somebody else to end writing or turning
 
 	listeners map[int]func() // told of progress
 	nextID    int
@@ -75,8 +84,9 @@ type commitLog struct {
 	delayed  int64 // syncs that took longer than a second
 
 	durable atomic.Uint64 // synced, for who does not hold mu
+	kernel  atomic.Uint64 // written, for who does not hold mu
 
-	file logFile      // the goroutine's, from run on
+	file logFile      // changes only while neither writing nor turning
 	size atomic.Int64 // bytes in file
 	done chan struct{}
 }
@@ -104,7 +114,8 @@ func newCommitLog(file logFile, policy Policy, c clock.Clock, logger *slog.Logge
 }
 
 // append adds records, already encoded, of which the newest is number seq. The
-// caller holds the engine's lock, which gives the order.
+// caller holds the engine's lock, which gives the order, and calls flush or commit
+// once it has let it go.
 func (l *commitLog) append(records []byte, seq uint64) {
 	l.mu.Lock()
 	if l.off {
@@ -114,10 +125,55 @@ func (l *commitLog) append(records []byte, seq uint64) {
 	}
 	l.buf = append(l.buf, records...)
 	l.appended = seq
-	if !l.gather.active || l.gather.enough(l) {
+	l.mu.Unlock()
+}
+
+// flush sees to it that what was appended gets where replies wait for it. Under
+// always that is left to the goroutine. Otherwise it is written here, unless
+// somebody else is at it or the log is being rotated.
+func (l *commitLog) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.written == l.appended:
+	case l.always() || !l.free():
+		l.wake.Signal()
+	default:
+		l.write(&l.buf, l.appended)
+		l.passOn()
+	}
+}
+
+// commit is flush for who would have nothing to do but wait for the sync, and does
+// it here: being woken by somebody else's takes longer than many a sync. It does
+// not wait for a sync that is under way.
+func (l *commitLog) commit() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.synced == l.appended || !l.always():
+	case !l.free() || l.turning:
+		l.wake.Signal()
+	default:
+		l.write(&l.buf, l.appended)
+		if l.broken == nil {
+			l.sync()
+		}
+		l.passOn()
+	}
+}
+
+// free tells whether what was appended may be written to file now. l.mu is held.
+func (l *commitLog) free() bool {
+	return !l.writing && l.cut == nil && l.broken == nil && l.file != nil
+}
+
+// passOn has the goroutine go on with what came while the file was in our hands.
+// l.mu is held.
+func (l *commitLog) passOn() {
+	if l.stalled || len(l.buf) > 0 {
 		l.wake.Signal()
 	}
-	l.mu.Unlock()
 }
 
 // maxBuffered is how much may wait for the disk before writers wait too.
@@ -137,10 +193,10 @@ func (l *commitLog) throttle() {
 var errClosed = errors.New("the store is closed")
 
 // wait holds a reply back as long as the policy asks for, which may change
-// meanwhile. It fails when the record that the reply depends on has not been
-// synced and will not be by this file: the error says why the file is broken.
+// meanwhile. It fails when the record that the reply depends on will not get there
+// by this file: the error says why the file is broken.
 func (l *commitLog) wait(seq uint64) error {
-	if l.durable.Load() >= seq || !l.always() {
+	if l.reached(seq) {
 		return nil
 	}
 	l.mu.Lock()
@@ -155,7 +211,7 @@ func (l *commitLog) wait(seq uint64) error {
 
 // settled tells whether wait would return at once, and with what.
 func (l *commitLog) settled(seq uint64) (bool, error) {
-	if l.durable.Load() >= seq || !l.always() {
+	if l.reached(seq) {
 		return true, nil
 	}
 	l.mu.Lock()
@@ -163,9 +219,14 @@ func (l *commitLog) settled(seq uint64) (bool, error) {
 	return l.settledLocked(seq)
 }
 
+// reached tells whether a record is where the policy wants it.
+func (l *commitLog) reached(seq uint64) bool {
+	return l.durable.Load() >= seq || !l.always() && l.kernel.Load() >= seq
+}
+
 func (l *commitLog) settledLocked(seq uint64) (bool, error) {
 	switch {
-	case l.synced >= seq || !l.always():
+	case l.synced >= seq || !l.always() && l.written >= seq:
 		return true, nil
 	case l.broken != nil:
 		return true, l.broken
@@ -193,6 +254,7 @@ func (l *commitLog) onProgress(f func()) (cancel func()) {
 // announce tells all who wait that something has happened. l.mu is held.
 func (l *commitLog) announce() {
 	l.durable.Store(l.synced)
+	l.kernel.Store(l.written)
 	l.progress.Broadcast()
 	for _, f := range l.listeners {
 		f()
@@ -254,6 +316,7 @@ func (l *commitLog) setPolicy(p Policy) {
 	l.wake.Signal()
 	l.announce()
 	l.mu.Unlock()
+	l.flush() // which under always was left to the goroutine
 }
 
 // logStats are the log's part of INFO.
@@ -297,163 +360,4 @@ func (l *commitLog) close() error {
 	l.file = nil
 	l.announce()
 	return err
-}
-
-// tick makes a sync due every second.
-func (l *commitLog) tick() {
-	t := l.clock.NewTicker(time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-l.done:
-			return
-		case <-t.C():
-		}
-		l.mu.Lock()
-		l.syncDue = true
-		l.wake.Signal()
-		l.mu.Unlock()
-	}
-}
-
-// run is the log's goroutine, the only one that touches the file.
-func (l *commitLog) run() {
-	defer close(l.done)
-	spare := make([]byte, 0, 64<<10)
-	for {
-		job, ok := l.next(spare)
-		if !ok {
-			return
-		}
-		l.do(job)
-		spare = reusable(job.bytes)
-	}
-}
-
-// job is one round of the goroutine: write, sync or not, rotate or not.
-type job struct {
-	bytes []byte
-	seq   uint64
-	sync  bool
-	cut   *rotation
-}
-
-// next waits for something to do. ok is false when the log is closed and all is
-// done.
-func (l *commitLog) next(spare []byte) (j job, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for {
-		policy := Policy(l.policy.Load())
-		if !l.stopping && l.cut == nil && l.broken == nil && l.gather.wait(l, policy) {
-			continue
-		}
-		behind := l.synced < l.appended
-		due := behind && (policy == Always || policy == EverySec && l.syncDue || l.stopping || l.draining)
-		idle := l.broken != nil || l.cut == nil && len(l.buf) == 0 && !due
-		if l.broken != nil && l.cut != nil {
-			l.cut.result <- l.broken
-			l.cut = nil
-			l.announce()
-		}
-		switch {
-		case idle && l.stopping:
-			return j, false
-		case idle:
-			l.syncDue = l.syncDue && behind
-			l.wake.Wait()
-			continue
-		}
-		if l.cut != nil {
-			j = job{bytes: l.cut.before, seq: l.cut.seq, sync: true, cut: l.cut}
-			l.taken, l.working = len(j.bytes), true
-			return j, true
-		}
-		j = job{bytes: l.buf, seq: l.appended, sync: due}
-		l.gather.taken(l)
-		l.buf, l.taken, l.working = spare[:0], len(j.bytes), true
-		if due {
-			l.syncDue = false
-		}
-		return j, true
-	}
-}
-
-// do works one job off.
-func (l *commitLog) do(j job) {
-	var err error
-	if len(j.bytes) > 0 {
-		err = l.file.Append(j.bytes)
-	}
-	began := l.clock.Now()
-	if err == nil && j.sync {
-		err = l.file.Sync()
-	}
-	took := l.clock.Now().Sub(began)
-
-	l.mu.Lock()
-	l.taken, l.working = 0, j.cut != nil
-	l.gather.begin(l, took)
-	switch {
-	case err != nil:
-		l.fail(err)
-	default:
-		l.written = max(l.written, j.seq)
-		if j.sync {
-			l.synced = max(l.synced, j.seq)
-			l.lastSync = began.Add(took)
-			if took > time.Second {
-				l.delayed++
-			}
-		}
-	}
-	l.size.Store(l.file.Size())
-	l.announce()
-	l.mu.Unlock()
-
-	if j.cut != nil {
-		l.turn(j.cut, err)
-	}
-}
-
-// turn changes to the next file, if the old one is sound to its end.
-func (l *commitLog) turn(r *rotation, err error) {
-	var file logFile
-	var fatal error
-	if err == nil {
-		if file, err = r.turn(l.file); err != nil {
-			// A turn that failed half-way may have ended the old file too. All of
-			// it is synced, so this does nothing but ask.
-			fatal = l.file.Sync()
-		}
-	}
-	l.mu.Lock()
-	switch {
-	case err == nil:
-		l.file = file
-		l.size.Store(file.Size())
-	case fatal != nil:
-		l.fail(fatal)
-	}
-	l.cut, l.working = nil, false
-	l.announce()
-	l.mu.Unlock()
-	r.result <- err
-}
-
-// fail makes the file's first error final. l.mu is held.
-func (l *commitLog) fail(err error) {
-	l.broken = err
-	l.failed.Store(&err)
-	l.buf = nil
-	l.logger.Error("the append-only file cannot be written; writes are refused until a new one could be started",
-		"error", err)
-}
-
-// reusable keeps a buffer for the next round unless one burst made it huge.
-func reusable(b []byte) []byte {
-	if cap(b) > 4<<20 {
-		return make([]byte, 0, 64<<10)
-	}
-	return b[:0]
 }

@@ -129,6 +129,12 @@ func (l *commitLog) await(holds func() bool) {
 	}
 }
 
+// put appends a record as a batch does.
+func (l *commitLog) put(record string, seq uint64) {
+	l.append([]byte(record), seq)
+	l.flush()
+}
+
 // waitLater calls wait in the background.
 func (l *commitLog) waitLater(seq uint64) <-chan error {
 	done := make(chan error, 1)
@@ -140,11 +146,11 @@ func TestLog_Always_OneSyncCoversAllThatCameMeanwhile(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, Always)
 	f.set(func() { f.hold = true })
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	f.awaitHeld()
 	waits := []<-chan error{l.waitLater(1)}
 	for i := uint64(2); i <= 9; i++ {
-		l.append([]byte{byte('0' + i)}, i)
+		l.put(string(rune('0'+i)), i)
 		waits = append(waits, l.waitLater(i))
 	}
 	f.set(func() { f.hold = false })
@@ -161,12 +167,12 @@ func TestLog_Always_OneSyncCoversAllThatCameMeanwhile(t *testing.T) {
 func TestLog_Always_ATicketWaitsForItsOwnRecordOnly(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, Always)
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	if err := l.wait(1); err != nil {
 		t.Fatal(err)
 	}
 	f.set(func() { f.hold = true })
-	l.append([]byte("2"), 2)
+	l.put("2", 2)
 	f.awaitHeld()
 	if err := l.wait(1); err != nil { // would never return if it waited for 2
 		t.Fatal(err)
@@ -192,7 +198,7 @@ func TestLog_Always_ATicketWaitsForItsOwnRecordOnly(t *testing.T) {
 func TestLog_EverySec_SyncsWithinOneTickAndNeverHoldsAReply(t *testing.T) {
 	f := newFakeFile()
 	l, c := startLog(t, f, EverySec)
-	l.append([]byte("a"), 1)
+	l.put("a", 1)
 	if err := l.wait(1); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +212,7 @@ func TestLog_EverySec_SyncsWithinOneTickAndNeverHoldsAReply(t *testing.T) {
 		t.Fatalf("synced %q", synced)
 	}
 	c.Advance(10 * time.Second) // nothing new: nothing to sync
-	l.append([]byte("b"), 2)
+	l.put("b", 2)
 	l.await(func() bool { return l.written == 2 })
 	if _, _, syncs := f.state(); syncs > 2 {
 		t.Fatalf("%d syncs of two records", syncs)
@@ -216,10 +222,10 @@ func TestLog_EverySec_SyncsWithinOneTickAndNeverHoldsAReply(t *testing.T) {
 func TestLog_No_SyncsOnlyAtClose(t *testing.T) {
 	f := newFakeFile()
 	l, c := startLog(t, f, No)
-	l.append([]byte("a"), 1)
+	l.put("a", 1)
 	l.await(func() bool { return l.written == 1 })
 	c.Advance(time.Minute)
-	l.append([]byte("b"), 2)
+	l.put("b", 2)
 	l.await(func() bool { return l.written == 2 })
 	if _, _, syncs := f.state(); syncs != 0 {
 		t.Fatalf("%d syncs", syncs)
@@ -235,7 +241,7 @@ func TestLog_No_SyncsOnlyAtClose(t *testing.T) {
 func TestLog_PolicyTurnedUp_SyncsWhatWasLeftUnsynced(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, No)
-	l.append([]byte("a"), 1)
+	l.put("a", 1)
 	l.await(func() bool { return l.written == 1 })
 	l.setPolicy(Always)
 	if err := l.wait(1); err != nil {
@@ -251,9 +257,9 @@ func TestLog_PolicyTurnedDown_LetsWaitingRepliesGo(t *testing.T) {
 		f := newFakeFile()
 		l, _ := startLog(t, f, Always)
 		f.set(func() { f.hold = true })
-		l.append([]byte("a"), 1)
+		l.put("a", 1)
 		f.awaitHeld()
-		l.append([]byte("b"), 2)
+		l.put("b", 2)
 		second := l.waitLater(2)
 		l.setPolicy(p)
 		if err := <-second; err != nil { // under No, nothing would ever sync b
@@ -267,13 +273,13 @@ func TestLog_Rotation_CutsExactlyWhereItWasAskedFor(t *testing.T) {
 	old, next := newFakeFile(), newFakeFile()
 	l, _ := startLog(t, old, EverySec)
 	old.set(func() { old.hold = true })
-	l.append([]byte("before "), 1)
+	l.put("before ", 1)
 	var syncedAtTurn string
 	rotated := l.rotateHere(func(logFile) (logFile, error) {
 		_, syncedAtTurn, _ = old.state()
 		return next, nil
 	})
-	l.append([]byte("after"), 2) // while the old file is still being synced
+	l.put("after", 2) // while the old file is still being synced
 	old.set(func() { old.hold = false })
 	if err := <-rotated; err != nil {
 		t.Fatal(err)
@@ -296,9 +302,9 @@ func TestLog_Rotation_CutsExactlyWhereItWasAskedFor(t *testing.T) {
 func TestLog_RotationFails_TheOldFileGoesOn(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, Always)
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	failed := l.rotateHere(func(logFile) (logFile, error) { return nil, syscall.ENOSPC })
-	l.append([]byte("2"), 2)
+	l.put("2", 2)
 	if err := <-failed; !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
@@ -332,7 +338,7 @@ func TestLog_SecondRotation_IsRefusedWhileOneIsUnderWay(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, Always)
 	f.set(func() { f.hold = true })
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	first := l.rotateHere(func(old logFile) (logFile, error) { return old, nil })
 	second := l.rotateHere(func(logFile) (logFile, error) { t.Error("turned twice"); return nil, nil })
 	if err := <-second; err == nil {
@@ -347,15 +353,15 @@ func TestLog_SecondRotation_IsRefusedWhileOneIsUnderWay(t *testing.T) {
 func TestLog_Broken_WaitingTicketsFailAndNothingFollowsInTheFile(t *testing.T) {
 	f := newFakeFile()
 	l, c := startLog(t, f, Always)
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	if err := l.wait(1); err != nil {
 		t.Fatal(err)
 	}
 	f.set(func() { f.hold = true })
-	l.append([]byte("2"), 2)
+	l.put("2", 2)
 	f.awaitHeld()
 	second := l.waitLater(2)
-	l.append([]byte("3"), 3)
+	l.put("3", 3)
 	third := l.waitLater(3)
 	f.set(func() { f.hold, f.err = false, syscall.EIO })
 	for i, w := range []<-chan error{second, third} {
@@ -368,7 +374,7 @@ func TestLog_Broken_WaitingTicketsFailAndNothingFollowsInTheFile(t *testing.T) {
 	}
 
 	f.set(func() { f.err = nil }) // the disk is back: a sync now would prove nothing
-	l.append([]byte("4"), 4)
+	l.put("4", 4)
 	c.Advance(time.Minute)
 	if err := l.wait(4); !errors.Is(err, syscall.EIO) {
 		t.Errorf("ticket 4: %v", err)
@@ -382,7 +388,7 @@ func TestLog_BrokenAppend_FailsARotationToo(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, Always)
 	f.set(func() { f.err = syscall.ENOSPC })
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	if err := l.wait(1); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
@@ -396,7 +402,7 @@ func TestLog_Replace_MakesEverythingDurableAndGoesOn(t *testing.T) {
 	f, next := newFakeFile(), newFakeFile()
 	l, _ := startLog(t, f, Always)
 	f.set(func() { f.err = syscall.EIO })
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	if err := l.wait(1); err == nil {
 		t.Fatal("a write that failed was acknowledged")
 	}
@@ -404,7 +410,7 @@ func TestLog_Replace_MakesEverythingDurableAndGoesOn(t *testing.T) {
 	if err := l.wait(1); err != nil {
 		t.Errorf("what the new base holds: %v", err)
 	}
-	l.append([]byte("2"), 2)
+	l.put("2", 2)
 	if err := l.wait(2); err != nil {
 		t.Error(err)
 	}
@@ -418,7 +424,7 @@ func TestLog_Close_WritesAndSyncsWhatIsLeft(t *testing.T) {
 		f := newFakeFile()
 		l, _ := startLog(t, f, p)
 		for i := range uint64(100) {
-			l.append([]byte("x"), i+1)
+			l.put("x", i+1)
 		}
 		if err := l.close(); err != nil {
 			t.Fatal(err)
@@ -436,7 +442,7 @@ func TestLog_Close_TellsThatTheFileWasBroken(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, EverySec)
 	f.set(func() { f.err = syscall.EIO })
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	if err := l.close(); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("close: %v", err)
 	}
@@ -446,10 +452,10 @@ func TestLog_TooMuchBuffered_WritersWaitForTheDisk(t *testing.T) {
 	f := newFakeFile()
 	l, _ := startLog(t, f, Always)
 	f.set(func() { f.hold = true })
-	l.append([]byte("1"), 1)
+	l.put("1", 1)
 	f.awaitHeld()
 	l.throttle()
-	l.append(make([]byte, maxBuffered+1), 2)
+	l.put(strings.Repeat("x", maxBuffered+1), 2)
 	passed := make(chan struct{})
 	go func() { l.throttle(); close(passed) }()
 	select {
@@ -459,4 +465,84 @@ func TestLog_TooMuchBuffered_WritersWaitForTheDisk(t *testing.T) {
 	}
 	f.set(func() { f.hold = false })
 	<-passed
+}
+
+// Whoever gets a reply may kill the process next: under everysec and no, what is
+// acknowledged is the kernel's by then.
+func TestLog_WithoutAlways_WhatIsAcknowledgedHasReachedTheFile(t *testing.T) {
+	for _, policy := range []Policy{EverySec, No} {
+		t.Run(policy.String(), func(t *testing.T) {
+			f := newFakeFile()
+			l, _ := startLog(t, f, policy)
+			for i := range 100 {
+				l.put("x", uint64(i+1))
+				if n := f.Size(); n != int64(i+1) {
+					t.Fatalf("after flush(%d) the file has %d bytes", i+1, n)
+				}
+			}
+		})
+	}
+}
+
+// A disk that takes long to sync holds nobody up under everysec: what comes
+// meanwhile is written and acknowledged beside it.
+func TestLog_EverySec_NobodyWaitsForASync(t *testing.T) {
+	f := newFakeFile()
+	l, c := startLog(t, f, EverySec)
+	l.put("a", 1)
+	f.set(func() { f.hold = true })
+	c.Advance(time.Second)
+	f.awaitHeld()
+	l.put("b", 2)
+	if err := l.wait(2); err != nil { // would hang here
+		t.Fatal(err)
+	}
+	if data, synced, _ := f.state(); data != "ab" || synced != "" {
+		t.Errorf("file %q, synced %q", data, synced)
+	}
+}
+
+// While the log is rotated there is no file to write to. What comes then is
+// acknowledged once it is in the next one.
+func TestLog_EverySec_WhatComesDuringARotationWaitsForTheNextFile(t *testing.T) {
+	old, next := newFakeFile(), newFakeFile()
+	l, _ := startLog(t, old, EverySec)
+	l.put("a", 1)
+	old.set(func() { old.hold = true })
+	rotated := l.rotateHere(func(logFile) (logFile, error) { return next, nil })
+	old.awaitHeld()
+	l.put("b", 2)
+	if settled, _ := l.settled(2); settled {
+		t.Error("acknowledged without being in a file")
+	}
+	if settled, err := l.settled(1); !settled || err != nil {
+		t.Errorf("what is in the old file: %v, %v", settled, err)
+	}
+	old.set(func() { old.hold = false })
+	if err := <-rotated; err != nil {
+		t.Fatal(err)
+	}
+	if err := l.wait(2); err != nil {
+		t.Fatal(err)
+	}
+	if data, _, _ := next.state(); data != "b" {
+		t.Errorf("next file %q", data)
+	}
+}
+
+// A write that the kernel did not take is not acknowledged under any policy.
+func TestLog_WithoutAlways_AFailedWriteIsNotAcknowledged(t *testing.T) {
+	for _, policy := range []Policy{EverySec, No} {
+		f := newFakeFile()
+		l, _ := startLog(t, f, policy)
+		l.put("a", 1)
+		f.set(func() { f.err = syscall.ENOSPC })
+		l.put("b", 2)
+		if err := l.wait(2); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%v: ticket 2: %v", policy, err)
+		}
+		if err := l.wait(1); err != nil {
+			t.Errorf("%v: ticket 1: %v", policy, err)
+		}
+	}
 }

@@ -12,6 +12,7 @@ var errLogOff = errors.New("engine: the log is off")
 func (l *commitLog) passOver(seq uint64) {
 	l.appended, l.written, l.synced = seq, seq, seq
 	l.durable.Store(seq)
+	l.kernel.Store(seq)
 }
 
 // begin gives the log a file. What is appended from here on goes to it; the
@@ -34,7 +35,7 @@ func (l *commitLog) end(drain bool) (file logFile, err error) {
 	defer l.mu.Unlock()
 	l.draining, l.off = drain, l.off || !drain
 	l.wake.Signal()
-	for l.working || l.cut != nil || l.draining && l.broken == nil && l.synced < l.appended {
+	for l.writing || l.turning || l.cut != nil || l.draining && l.broken == nil && l.synced < l.appended {
 		l.progress.Wait()
 	}
 	file, err = l.file, l.broken

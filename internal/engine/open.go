@@ -173,7 +173,12 @@ func (e *Engine) loadDump() error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
 	l := newLoader(e)
+	l.expect(info.Size())
 	l.dropExpired = true
 	if _, err := l.Preamble(file); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -196,9 +201,12 @@ func (e *Engine) measure(live int64) error {
 	return nil
 }
 
-// maxReserved is for how many keys room is made because a file says that it has
-// so many: 50 MB of empty buckets if it lies.
-const maxReserved = 8 << 20
+// A file's word for how many keys it has is believed up to a number, and as far
+// as so many have room in it: the smallest key with its value takes four bytes.
+const (
+	maxReserved = 8 << 20 // 50 MB of empty buckets
+	smallestKey = 4
+)
 
 // loader is the end of a replay that changes the keyspace.
 type loader struct {
@@ -207,12 +215,19 @@ type loader struct {
 	session     *command.Session
 	out         resp.Writer
 	dropExpired bool
-	ahead       []rdb.Entry
+	ahead       []located
 	keys        [][]byte // of ahead
 	began       int64    // Unix µs; nothing expires while loading, so it need not be exact
 	reserved    int      // the database that room was made in last, or NoDB
+	room        int64    // keys that room may still be made for
 	failed      int      // commands that answered with an error
 	firstError  string
+}
+
+// located is an entry with the place where it begins.
+type located struct {
+	rdb.Entry
+	at int64 // offset in bytes
 }
 
 func newLoader(e *Engine) *loader {
@@ -224,7 +239,11 @@ func newLoader(e *Engine) *loader {
 func (l *loader) Begin(f aof.PlannedFile) {
 	l.file = f.Name
 	l.session.DB = 0
+	l.expect(f.Size)
 }
+
+// expect says how large the next file is.
+func (l *loader) expect(size int64) { l.room = min(maxReserved, size/smallestKey) }
 
 // Preamble loads an RDB.
 func (l *loader) Preamble(r io.Reader) (length int64, err error) {
@@ -239,10 +258,12 @@ func (l *loader) Preamble(r io.Reader) (length int64, err error) {
 		}
 		if db := entry.DB; db != l.reserved && db < l.e.ks.Databases() {
 			keys, _ := d.SizeHint()
-			l.e.ks.DB(db).Reserve(int(min(keys, maxReserved)))
+			keys = min(keys, uint64(l.room))
+			l.room -= int64(keys)
+			l.e.ks.DB(db).Reserve(int(keys))
 			l.reserved = db
 		}
-		if l.ahead = append(l.ahead, entry); len(l.ahead) == readAhead {
+		if l.ahead = append(l.ahead, located{entry, d.EntryAt()}); len(l.ahead) == readAhead {
 			if err := l.store(); err != nil {
 				return 0, err
 			}
@@ -253,6 +274,9 @@ func (l *loader) Preamble(r io.Reader) (length int64, err error) {
 	}
 	if names := d.Modules(); len(names) > 0 {
 		return 0, fmt.Errorf("holds data of the modules %s: %w", strings.Join(names, ", "), rdb.ErrUnsupported)
+	}
+	if n := d.SkippedEmpty(); n > 0 {
+		l.e.logger.Warn("empty collections were passed over, as Redis does; some releases of it have written them by mistake", "keys", n)
 	}
 	l.e.functions = append(l.e.functions, d.Functions()...)
 	return d.Consumed(), nil
@@ -273,8 +297,8 @@ func (l *loader) store() error {
 		l.e.ks.DB(l.ahead[0].DB).Fetch(l.keys)
 	}
 	for _, entry := range l.ahead {
-		if err := l.entry(entry, now); err != nil {
-			return err
+		if err := l.entry(entry.Entry, now); err != nil {
+			return &rdb.Error{Offset: entry.at, What: fmt.Sprintf("db %d key %.64q", entry.DB, entry.Key), Err: err}
 		}
 	}
 	l.ahead = l.ahead[:0]
@@ -283,7 +307,7 @@ func (l *loader) store() error {
 
 func (l *loader) entry(entry rdb.Entry, now int64) error {
 	if entry.DB >= l.e.ks.Databases() {
-		return fmt.Errorf("holds database %d, but only %d are configured", entry.DB, l.e.ks.Databases())
+		return fmt.Errorf("only %d databases are configured", l.e.ks.Databases())
 	}
 	if l.dropExpired && entry.ExpireAtMs != 0 && entry.ExpireAtMs <= now {
 		l.e.loaded.expired++
@@ -296,12 +320,12 @@ func (l *loader) entry(entry rdb.Entry, now int64) error {
 	} else {
 		object, err := keyspace.FromRDB(entry.Value, l.e.unit.Limits.Packing())
 		if err != nil {
-			return fmt.Errorf("key %.64q: %w", entry.Key, err)
+			return err
 		}
 		isNew = db.Set(entry.Key, object, entry.ExpireAtMs)
 	}
 	if !isNew {
-		return fmt.Errorf("key %.64q occurs twice: %w", entry.Key, rdb.ErrCorrupt)
+		return fmt.Errorf("the key occurs twice: %w", rdb.ErrCorrupt)
 	}
 	l.e.loaded.keys++
 	return nil

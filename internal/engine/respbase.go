@@ -31,7 +31,7 @@ func (f *respForm) begin(d *dump) error {
 
 func (f *respForm) entry(db int, key string, e keyspace.Entry) error {
 	f.d.spool = keyspace.AppendCommands(f.sel(f.d.spool, db), key, e)
-	f.e.dumping.set(len(f.d.spool))
+	f.d.measure()
 	return nil
 }
 

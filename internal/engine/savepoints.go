@@ -101,7 +101,7 @@ func (e *Engine) savesFail() bool {
 // saveAtShutdown writes dump.rdb for SHUTDOWN. A save or a rewrite under way is
 // given up: it would be older. e.mu is held.
 func (e *Engine) saveAtShutdown() error {
-	e.abortDump()
+	e.abortDump(errCancelled)
 	return e.saveNow()
 }
 

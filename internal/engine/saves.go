@@ -12,10 +12,12 @@ import (
 	"limpet/vfs"
 )
 
-// saves is the state of BGREWRITEAOF, SAVE and BGSAVE. e.mu guards it, but for
-// the spool's size. Only one of them runs at a time, as in Redis.
+// saves is the state of BGREWRITEAOF, SAVE, BGSAVE and Snapshot. e.mu guards it,
+// but for the spool's size. Only one of them runs at a time, as in Redis.
 type saves struct {
 	rewrite, save saveJob
+	snapshot      bool          // runs
+	idle          chan struct{} // closed, and replaced, when one of them has ended
 	rewriteQueued bool
 	saveQueued    bool
 	failures      int       // of rewrites, one after another
@@ -40,10 +42,16 @@ type saveJob struct {
 }
 
 func newSaves(now time.Time, gate *spoolGate) saves {
-	return saves{rewrite: saveJob{took: -1}, save: saveJob{took: -1}, lastSave: now, gate: gate}
+	return saves{rewrite: saveJob{took: -1}, save: saveJob{took: -1}, lastSave: now, gate: gate, idle: make(chan struct{})}
 }
 
-func (s *saves) busy() bool { return s.rewrite.running || s.save.running }
+func (s *saves) busy() bool { return s.rewrite.running || s.save.running || s.snapshot }
+
+// tell wakes those who wait for their turn.
+func (s *saves) tell() {
+	close(s.idle)
+	s.idle = make(chan struct{})
+}
 
 func (s *saves) begin(j *saveJob, now time.Time) {
 	s.gate.peak.Store(0)
@@ -51,8 +59,9 @@ func (s *saves) begin(j *saveJob, now time.Time) {
 }
 
 func (s *saves) end(j *saveJob, now time.Time, err error) {
-	j.running, j.took = false, now.Sub(j.began)
+	j.running, j.cancelled, j.took = false, false, now.Sub(j.began)
 	j.peak = s.gate.peak.Load()
+	s.tell()
 	if errors.Is(err, errCancelled) {
 		return // neither well nor badly done
 	}
@@ -184,6 +193,9 @@ func (e *Engine) rewriteDue(now time.Time) bool {
 func (e *Engine) Save() (wireError string) {
 	if e.saves.save.running {
 		return "ERR Background save already in progress"
+	}
+	if e.saves.snapshot {
+		return "ERR A snapshot is being written: can't SAVE right now. Wait until it is done"
 	}
 	if e.saves.busy() {
 		return "ERR An AOF log rewriting in progress: can't SAVE right now. Wait until it is done"

@@ -93,14 +93,13 @@ func (e *Engine) endLog() {
 // step. Whatever fails leaves things as they were, to be tried again.
 func (e *Engine) startLog(incr *aof.Writer) (err error) {
 	if incr == nil {
-		if incr, err = e.files.CreateDetachedIncr(); err != nil {
-			return err
-		}
+		incr, err = e.files.CreateDetachedIncr()
 	}
-	err = e.attachLog(incr)
-	if err != nil {
-		_, _ = e.log.end(false)
-		e.files.Discard(incr)
+	if err == nil {
+		if err = e.attachLog(incr); err != nil {
+			_, _ = e.log.end(false)
+			e.files.Discard(incr)
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -239,6 +240,32 @@ func TestSwitchOff_DuringARewrite_GivesItUp(t *testing.T) {
 	}
 }
 
+// A rewrite that was given up is over: it does not give up the saves after it,
+// which are all there is once the log is off.
+func TestSwitchOff_DuringARewrite_SavesAfterItAreWritten(t *testing.T) {
+	var f fault
+	gate := make(chan struct{})
+	mem := vfs.NewMem()
+	e := start(t, vfs.NewFaulty(mem, f.ask), Options{})
+	c := connect(t, e)
+	c.must("SET", "a", "1")
+	f.set(func(op vfs.Op) vfs.Fault {
+		if strings.HasSuffix(op.Path, ".base") && op.Kind == vfs.OpSync {
+			return vfs.Fault{Until: gate}
+		}
+		return vfs.Fault{}
+	})
+	c.must("BGREWRITEAOF")
+	c.must("CONFIG", "SET", "appendonly", "no")
+	close(gate)
+	eventually(t, "the rewrite is given up", func() bool { return c.infoField("aof_rewrite_in_progress") == "0" })
+	c.must("BGSAVE")
+	eventually(t, "the save ends", func() bool { return c.infoField("rdb_bgsave_in_progress") == "0" })
+	if n := dumpKeys(t, mem); n != 1 {
+		t.Errorf("dump.rdb has %d keys, want 1 (-1 is no file)", n)
+	}
+}
+
 func TestSwitchOn_Fails_StaysOffAndIsTriedAgain(t *testing.T) {
 	for _, at := range []struct {
 		name string
@@ -276,6 +303,40 @@ func TestSwitchOn_Fails_StaysOffAndIsTriedAgain(t *testing.T) {
 		if v := connect(t, start(t, mem, Options{})).must("GET", "a"); v != "3" {
 			t.Errorf("%s failed once: a is %s", at.name, v)
 		}
+	}
+}
+
+// On a full disk the base cannot be written the first time, and later not even the
+// incr can be created. As long as it was not taken back the switch is tried again.
+func TestSwitchOn_NoFileCanBeCreatedForTheNextTry_IsTriedAgain(t *testing.T) {
+	var f fault
+	mem, now := vfs.NewMem(), fakeTime()
+	e := start(t, vfs.NewFaulty(mem, f.ask), Options{NoAppendOnly: true, Clock: now})
+	c := connect(t, e)
+	c.must("SET", "a", "1")
+	switched := false
+	f.set(func(op vfs.Op) vfs.Fault {
+		isIncr := strings.HasSuffix(op.Path, "temp-appendonly.aof.incr")
+		if op.Kind == vfs.OpCreate && isIncr && !switched {
+			switched = true // CONFIG SET itself is not refused
+			return vfs.Fault{}
+		}
+		if op.Kind == vfs.OpCreate && (isIncr || strings.HasSuffix(op.Path, ".base")) {
+			return vfs.Fault{Err: syscall.ENOSPC}
+		}
+		return vfs.Fault{}
+	})
+	c.must("CONFIG", "SET", "appendonly", "yes")
+	turn(t, now, "it fails time and again", func() bool {
+		n, _ := strconv.Atoi(c.infoField("aof_rewrites_consecutive_failures"))
+		return n >= 3
+	})
+	f.set(nil)
+	turn(t, now, "the log is on", func() bool { return e.stateOfLog() == logOn })
+	c.must("SET", "a", "2")
+	_ = e.Close()
+	if v := connect(t, start(t, mem, Options{})).must("GET", "a"); v != "2" {
+		t.Errorf("a is %s", v)
 	}
 }
 

@@ -3,6 +3,7 @@ package keyspace
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 
 	"limpet/internal/hash"
@@ -122,9 +123,12 @@ func setOf(members rdb.Set, p Packing) (Object, error) {
 }
 
 func zsetOf(members rdb.ZSet, p Packing) (Object, error) {
-	z := zset.New()
+	z, lim := zset.New(), p.ZSet
+	if len(members) > lim.MaxEntries || slices.ContainsFunc(members, func(m rdb.Member) bool { return len(m.Name) > lim.MaxValue }) {
+		lim = zset.Limits{} // never packed on the way, which would make -0 of a score 0
+	}
 	for _, m := range members {
-		if _, dup := z.Add(m.Name, m.Score, p.ZSet); dup {
+		if _, dup := z.Add(m.Name, m.Score, lim); dup {
 			return nil, repeated("member", m.Name)
 		}
 	}

@@ -12,14 +12,10 @@ import (
 func streamToRDB(s *stream.Stream) *rdb.Stream {
 	out := &rdb.Stream{
 		LastID: rdb.StreamID(s.LastID), FirstID: rdb.StreamID(s.FirstID()), MaxDeletedID: rdb.StreamID(s.MaxDeletedID),
-		Added: s.EntriesAdded,
-		All: func(yield func(rdb.StreamEntry) bool) {
-			for id, fields := range s.All() {
-				if !yield(rdb.StreamEntry{ID: rdb.StreamID(id), Fields: fields}) {
-					return
-				}
-			}
-		},
+		Added: s.EntriesAdded, Len: s.Len(), Leaves: make([]rdb.Leaf, 0, s.Nodes()),
+	}
+	for master, pack := range s.Packs() {
+		out.Leaves = append(out.Leaves, rdb.Leaf{Key: rdb.StreamID(master), Data: pack})
 	}
 	for _, g := range s.Groups {
 		group := rdb.Group{Name: g.Name, LastID: rdb.StreamID(g.LastID), EntriesRead: g.EntriesRead}
@@ -37,6 +33,9 @@ func streamToRDB(s *stream.Stream) *rdb.Stream {
 
 func streamFromRDB(v *rdb.Stream) *stream.Stream {
 	s := stream.New()
+	for _, l := range v.Leaves {
+		s.AppendPack(stream.ID(l.Key), l.Data)
+	}
 	for _, e := range v.Entries {
 		s.Add(stream.ID(e.ID), e.Fields, stream.DefaultLimits)
 	}

@@ -1,9 +1,11 @@
 package lua
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -208,6 +210,55 @@ func FuzzLoad_NeverPanics(f *testing.F) {
 		r := New()
 		_, _ = r.Load([]byte(script))
 	})
+}
+
+// What a command answers is handed to the script, and what the script gives back
+// is a reply, whatever both are. Plain replies come back as they were.
+func FuzzBridge_AnyReply_ComesBackAsAReply(f *testing.F) {
+	for _, reply := range []string{"+OK\r\n", ":42\r\n", "$3\r\na\r\n\r\n", "*2\r\n:1\r\n*1\r\n$-1\r\n", "-ERR no\r\n", "%1\r\n+k\r\n,1.5\r\n",
+		"~2\r\n:1\r\n#t\r\n", "=7\r\ntxt:abc\r\n", "(12345678901234567890\r\n", "_\r\n", ",nan\r\n", ">1\r\n+x\r\n", "*-1\r\n", "*9999999\r\n", "%1\r\n_\r\n_\r\n"} {
+		f.Add([]byte(reply))
+	}
+	scripts := []string{
+		`return redis.call('X')`,
+		`return redis.pcall('X')`,
+		`redis.setresp(3) return redis.call('X')`,
+		`local r = redis.pcall('X') return {r, r, type(r), cjson.encode({tostring(r)})}`,
+	}
+	r := New()
+	r.maxString = 1 << 20
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		call := func([][]byte, int) []byte { return bytes.Clone(reply) }
+		v, n, err := resp.Decode(reply)
+		plain := err == nil && n == len(reply) && comesBack(v)
+		for i, script := range scripts {
+			sha, err := r.Load([]byte(script))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for proto := 2; proto <= 3; proto++ {
+				out := &resp.Writer{Proto: proto}
+				r.Run(sha, nil, nil, call, out, RunOptions{})
+				checkReply(t, script, string(out.Buf))
+				if i == 0 && proto == 2 && plain && string(out.Buf) != string(reply) {
+					t.Errorf("%q came back as %q", reply, out.Buf)
+				}
+			}
+		}
+	})
+}
+
+// comesBack tells whether a reply is one that Lua's values lose nothing of.
+func comesBack(v resp.Value) bool {
+	switch v.Kind {
+	case resp.BulkString:
+		return true
+	case resp.Integer:
+		return -1<<53 < v.Int && v.Int < 1<<53
+	case resp.ArrayReply:
+		return len(v.Elems) < 1000 && !slices.ContainsFunc(v.Elems, func(e resp.Value) bool { return !comesBack(e) })
+	}
+	return false
 }
 
 func checkReply(t *testing.T, script, reply string) {

@@ -4,6 +4,8 @@ import (
 	"iter"
 	"slices"
 	"sort"
+
+	"limpet/internal/listpack"
 )
 
 // Limits says how large a node may grow: the settings stream-node-max-bytes
@@ -26,7 +28,7 @@ type Stream struct {
 	EntriesAdded uint64 // entries there ever were
 	Groups       []Group
 
-	nodes []*node // ascending, none without an entry that is there
+	nodes []*node // ascending
 	n     int
 }
 
@@ -62,8 +64,12 @@ func (s *Stream) Len() int { return s.n }
 
 // FirstID is the id of the oldest entry, zero when there is none.
 func (s *Stream) FirstID() ID {
-	for id := range s.All() {
-		return id
+	for _, nd := range s.nodes {
+		for e, ok := nd.first(); ok; e, ok = nd.next(e) {
+			if !e.deleted() {
+				return e.id
+			}
+		}
 	}
 	return ID{}
 }
@@ -109,6 +115,38 @@ func (s *Stream) Add(id ID, fields [][]byte, lim Limits) bool {
 	s.EntriesAdded++
 	s.LastID = id
 	return true
+}
+
+// Nodes is the number of nodes.
+func (s *Stream) Nodes() int { return len(s.nodes) }
+
+// Packs yields the nodes as they lie in Redis's files: the id of the first entry,
+// deleted or not, and the listpack.
+func (s *Stream) Packs() iter.Seq2[ID, listpack.List] {
+	return func(yield func(ID, listpack.List) bool) {
+		for _, nd := range s.nodes {
+			if !yield(nd.master, nd.pack) {
+				return
+			}
+		}
+	}
+}
+
+// AppendPack adds a node behind all others; the exported numbers are for the
+// caller to set. The listpack belongs to the stream from now on. It must be right
+// to the last number: of the picture in the package comment nothing is checked.
+func (s *Stream) AppendPack(master ID, pack listpack.List) {
+	nd := &node{master: master, pack: pack}
+	off := pack.First()
+	nd.count = int(nd.int(off))
+	off = pack.Next(off)
+	nd.deleted = int(nd.int(off))
+	off = pack.Next(off)
+	nd.names = int(nd.int(off))
+	nd.name = pack.Next(off)
+	nd.body = nd.skip(nd.name, nd.names)
+	s.nodes = append(s.nodes, nd)
+	s.n += nd.count
 }
 
 // Delete takes out the entry and says whether it was there.

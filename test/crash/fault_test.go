@@ -61,13 +61,16 @@ func (b *bad) ask(op vfs.Op) vfs.Fault {
 }
 
 // TestFault_AtEveryOperation lets the disk fail at each operation of a start, of
-// appending, a rewrite, a save and a close. What was acknowledged stays, reads
+// appending, a rewrite, a save, switching the log off and on, and a close. What was acknowledged stays, reads
 // are served, writes are refused in Redis's words, and the store gets well by
 // itself when the disk does.
 func TestFault_AtEveryOperation(t *testing.T) {
 	for _, policy := range []limpet.Policy{limpet.Always, limpet.EverySec} {
 		for _, tr := range troubles {
-			t.Run(fmt.Sprintf("%v, disk %s", policy, tr.name), func(t *testing.T) { failEverywhere(t, policy, tr) })
+			t.Run(fmt.Sprintf("%v, disk %s", policy, tr.name), func(t *testing.T) {
+				t.Parallel()
+				failEverywhere(t, policy, tr)
+			})
 		}
 	}
 }
@@ -121,7 +124,8 @@ func calmScript(rng *rand.Rand) []step {
 		set = append(set, bystander(i), "there")
 	}
 	script := []step{{write, []unit{{set}}}}
-	for _, what := range []string{"", second, beginToRewr, "", endRewrite, save, "", second, beginToRewr, endRewrite, ""} {
+	for _, what := range []string{"", second, beginToRewr, "", endRewrite, save, "", second, beginToRewr, endRewrite, "",
+		switchOff, "", beginSwitch, "", endSwitch, ""} {
 		if what != "" {
 			script = append(script, step{what: what})
 			continue

@@ -59,45 +59,48 @@ func work(t *testing.T, p peer, rng *rand.Rand, units int) {
 	}
 }
 
-// wantSoundFiles asks Redis's own tools.
-func wantSoundFiles(t *testing.T, dir string) {
+// wantSoundFiles asks Redis's own tools; that of the log looks at its base, too.
+func wantSoundFiles(t *testing.T, where, dir string) {
 	t.Helper()
-	manifest := filepath.Join(dir, "appendonlydir", "appendonly.aof.manifest")
-	if out, err := exec.Command("redis-check-aof", manifest).CombinedOutput(); err != nil {
-		t.Errorf("redis-check-aof: %v\n%s", err, out)
-	}
-	bases, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.base.rdb"))
-	if err != nil || len(bases) != 1 {
-		t.Fatalf("bases: %v %v", bases, err)
-	}
-	for _, file := range append(bases, filepath.Join(dir, "dump.rdb")) {
-		if out, err := exec.Command("redis-check-rdb", file).CombinedOutput(); err != nil {
-			t.Errorf("redis-check-rdb %s: %v\n%s", file, err, out)
+	for tool, file := range map[string]string{"redis-check-aof": "appendonlydir/appendonly.aof.manifest", "redis-check-rdb": "dump.rdb"} {
+		if out, err := exec.Command(tool, filepath.Join(dir, file)).CombinedOutput(); err != nil {
+			t.Errorf("%s: %s: %v\n%s", where, tool, err, out)
 		}
 	}
 }
 
 // TestInterchange_ADirectoryGoesToAndFro works on a directory with us, with a
-// real server, with us again and so on, with rewrites on both sides. Whoever
-// opens it finds what the other left.
+// real server, with us again and so on, with rewrites on both sides, and kills
+// either of them as often as it ends them. Whoever opens it finds what the other
+// left, and Redis's tools find it sound.
 func TestInterchange_ADirectoryGoesToAndFro(t *testing.T) {
 	rng := modeltest.Rand(t)
 	for range modeltest.Rounds(1) {
 		dir := t.TempDir()
 		want := state{}
-		for hop := range 6 {
-			options := limpet.Options{Fsync: limpet.Policy(rng.IntN(3)), Timestamps: rng.IntN(2) == 0}
-			if hop%2 == 0 {
-				db := open(t, dir, options)
-				want = visit(t, session(db), rng, want, fmt.Sprintf("hop %d, ours", hop))
-				closeDB(t, db)
-				wantSoundFiles(t, dir)
-				continue
+		for hop := range 8 {
+			kill, policy := rng.IntN(2) == 0, limpet.Policy(rng.IntN(3))
+			if kill {
+				policy = limpet.Always // a real server that is killed may lose something under the others
 			}
-			server, redis := realRedis(t, dir)
-			must(t, redis, "CONFIG", "SET", "aof-timestamp-enabled", yesNo(options.Timestamps))
-			want = visit(t, redis, rng, want, fmt.Sprintf("hop %d, real", hop))
-			server.Stop()
+			l := launch{program: []string{ourProgram, theirProgram(t)}[hop%2], dir: dir, args: []string{"--appendonly", "yes", "--appendfsync", policy.String(),
+				"--aof-timestamp-enabled", yesNo(rng.IntN(2) == 0), "--aof-use-rdb-preamble", yesNo(rng.IntN(4) > 0)}}
+			where := fmt.Sprintf("hop %d, %s, killed: %v", hop, l, kill)
+			r, refused := l.start(t)
+			if r == nil {
+				t.Fatalf("%s: %s", where, refused)
+			}
+			want = visit(t, r, rng, want, where)
+			switch {
+			case kill && l.program == ourProgram && rng.IntN(2) == 0:
+				must(t, r, "BGREWRITEAOF") // a real server's child would live on
+				r.kill()
+			case kill:
+				r.kill()
+			default:
+				r.stop(t)
+			}
+			wantSoundFiles(t, where, dir)
 		}
 	}
 }
@@ -117,7 +120,7 @@ func visit(t *testing.T, p peer, rng *rand.Rand, want state, where string) state
 	}
 	rewriteAt, fillAt := rng.IntN(4), rng.IntN(4)
 	for part := range 4 {
-		work(t, p, rng, 150)
+		work(t, p, rng, 90)
 		if part == fillAt {
 			must(t, p, "DEL", "big:hash", "big:set", "big:ints", "big:zset", "big:list", "big:stream")
 			fill(t, p, rng)

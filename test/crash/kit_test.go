@@ -26,7 +26,17 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveDirVar); dir != "" {
 		serveUntilKilled(dir)
 	}
-	goleak.VerifyTestMain(m)
+	if os.Getenv(ownMountsVar) == "" {
+		if code, ok := runInOwnMounts(); ok {
+			os.Exit(code)
+		}
+	}
+	remove, err := buildOurs()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { remove(); os.Exit(code) }))
 }
 
 // home is the data directory on disks in memory.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,22 +37,20 @@ const (
 	beginToRewr = "rewrite"      // BGREWRITEAOF in the background of what follows
 	endRewrite  = "rewrite ends" // wait for it
 	save        = "save"         // SAVE
+	switchOff   = "switch off"   // CONFIG SET appendonly no
+	beginSwitch = "switch on"    // CONFIG SET appendonly yes in the background of what follows
+	endSwitch   = "switch is on" // wait for it
 )
 
 // newScript is a scenario with every kind of step.
 func newScript(rng *rand.Rand, writes int) []step {
-	units := func(n int) []unit {
-		var all []unit
-		for range n {
-			all = append(all, randomUnit(rng))
-		}
-		return all
-	}
-	between := []string{second, beginToRewr, endRewrite, save, fail, timePass, second, beginToRewr, endRewrite}
+	between := []string{second, beginToRewr, endRewrite, save, fail, timePass, second, beginToRewr, endRewrite,
+		switchOff, save, beginSwitch, endSwitch, second}
+	all := len(between)
 	var script []step
 	for i := range writes {
-		script = append(script, step{write, units(1 + rng.IntN(3))})
-		for len(between) > 0 && i >= writes*(9-len(between))/9 && rng.IntN(2) == 0 {
+		script = append(script, step{write, randomUnits(rng, 1+rng.IntN(3))})
+		for len(between) > 0 && i >= writes*(all-len(between))/all && rng.IntN(2) == 0 {
 			s := step{what: between[0]}
 			if s.what == fail {
 				s.units = []unit{{{"INCR", "failures"}}} // surely writes something
@@ -93,15 +92,17 @@ type play struct {
 	fault  onceFault // of the steps of kind fail
 	s      *local
 
+	noLog bool // the log is off from the start: appendonly no
 	// What a test of failing disks sets: its own faults, and what to look at when
 	// a request was refused or the store did not start because of them.
 	faults    func(vfs.Op) vfs.Fault
 	onRefusal func(p *play, why string)
 	onStart   func(err error)
 
-	executed int // units that took effect in memory
-	safe     int // units that no power cut may take away
-	atCut    int // executed when the rewrite under way began
+	executed int  // units that took effect in memory
+	safe     int  // units that no power cut may take away
+	off      bool // what is written goes to no log that a start would find
+	atCut    int  // executed when the rewrite or the switch under way began
 	rewrites string
 }
 
@@ -146,9 +147,9 @@ func (p *play) run(script []step) {
 		p.step(s)
 	}
 	err := db.Close()
-	if err == nil {
+	if err == nil && !p.off {
 		p.secure(p.executed)
-	} else if !p.disk.PowerIsOff() && p.faults == nil {
+	} else if err != nil && !p.disk.PowerIsOff() && p.faults == nil {
 		p.t.Fatalf("close: %v", err)
 	}
 }
@@ -160,7 +161,7 @@ func (p *play) open() *limpet.DB {
 	if rule == nil {
 		rule = p.fault.ask
 	}
-	o := &limpet.Options{FS: vfs.NewFaulty(p.disk, rule), Clock: p.now, Fsync: p.policy}
+	o := &limpet.Options{FS: vfs.NewFaulty(p.disk, rule), Clock: p.now, Fsync: p.policy, NoAppendOnly: p.noLog}
 	for {
 		db, err := limpet.Open(home, o)
 		switch {
@@ -207,7 +208,26 @@ func (p *play) step(s step) {
 			p.secure(p.atCut)
 		}
 	case save:
-		p.s.do(p.t, "SAVE")
+		if v := p.s.do(p.t, "SAVE"); v.Err() == nil && p.noLog {
+			p.secure(p.executed)
+		}
+	case switchOff:
+		if p.s.do(p.t, "CONFIG", "SET", "appendonly", "no"); p.faults == nil { // else its end may not be on disk, which only the log says
+			p.secure(p.executed)
+		}
+		p.off = true
+	case beginSwitch:
+		p.atCut = p.executed
+		p.turnUntil(func() bool { return p.s.do(p.t, "CONFIG", "SET", "appendonly", "yes").Err() == nil })
+	case endSwitch:
+		p.turnUntil(func() bool {
+			return info(p.t, p.s, "aof_rewrite_in_progress") == "0" && info(p.t, p.s, "aof_rewrite_scheduled") == "0"
+		})
+		p.off = false
+		p.secure(p.atCut)
+		if p.policy == limpet.Always {
+			p.secure(p.executed) // their replies have come when they were synced
+		}
 	}
 }
 
@@ -254,7 +274,7 @@ func (p *play) write(units []unit) {
 		p.executed += ran
 		units = units[ran:]
 		err := p.s.s.Wait(ticket)
-		if err == nil && p.policy == limpet.Always {
+		if err == nil && p.policy == limpet.Always && !p.off {
 			p.safe = p.executed // acknowledged, wherever the power is by now
 		}
 		if err != nil && p.onRefusal != nil {
@@ -283,36 +303,118 @@ func TestPowerCut_BeforeEveryOperation_EverySec(t *testing.T) { cutEverywhere(t,
 
 func TestPowerCut_BeforeEveryOperation_No(t *testing.T) { cutEverywhere(t, limpet.No) }
 
-// cutEverywhere cuts the power before the first, second, third … operation that
-// changes the disk, and looks at several of the disks that may leave.
+// cutEverywhere cuts the power in a life with every kind of step.
 func cutEverywhere(t *testing.T, policy limpet.Policy) {
 	rng := modeltest.Rand(t)
 	for range modeltest.Rounds(1) {
 		script := newScript(rng, 30)
-		states := statesOf(t, script)
-		n := 0
-		for ; ; n++ {
-			p := &play{t: t, disk: vfs.NewCrash(), policy: policy}
-			p.disk.StopBefore(n)
-			p.run(script)
-			for name, image := range map[string]*vfs.Crash{
-				"all unsynced lost": p.disk.LoseUnsynced(), "nothing lost": p.disk.KeepAll(),
-				"some lost": p.disk.CrashImage(rng), "some lost, once more": p.disk.CrashImage(rng),
-			} {
-				if rng.IntN(4) == 0 {
-					image = cutWhileStarting(image, rng)
-				}
-				where := fmt.Sprintf("power cut before operation %d, %s", n, name)
-				wantPrefix(t, where, image, states, p.safe, p.executed)
+		cutInEach(t, rng, script, statesOf(t, script), func() *play {
+			return &play{t: t, disk: vfs.NewCrash(), policy: policy}
+		})
+	}
+}
+
+// cutInEach plays a script again and again and cuts the power before the first,
+// second, third … operation that changes the disk, and looks at several of the
+// disks that may leave.
+func cutInEach(t *testing.T, rng *rand.Rand, script []step, states []state, begin func() *play) {
+	t.Helper()
+	for n := 0; !t.Failed(); n++ {
+		p := begin()
+		p.disk.StopBefore(n)
+		p.run(script)
+		for name, image := range map[string]*vfs.Crash{
+			"all unsynced lost": p.disk.LoseUnsynced(), "nothing lost": p.disk.KeepAll(),
+			"some lost": p.disk.CrashImage(rng), "some lost, once more": p.disk.CrashImage(rng),
+		} {
+			where := fmt.Sprintf("power cut before operation %d, %s", n, name)
+			if p.noLog {
+				wantDumpLoaded(t, where, image.KeepAll(), states, p.safe, p.executed)
 			}
-			if t.Failed() {
-				return
+			if rng.IntN(4) == 0 {
+				image = cutWhileStarting(image, rng)
 			}
-			if !p.disk.PowerIsOff() {
-				break
-			}
+			wantPrefix(t, where, image, states, p.safe, p.executed)
 		}
-		t.Logf("%v: %d units, power cut before each of %d operations", policy, len(states)-1, n)
+		if !p.disk.PowerIsOff() {
+			t.Logf("%v: %d units, power cut before each of %d operations", p.policy, len(states)-1, n)
+			return
+		}
+	}
+}
+
+// Taking over the single file of a Redis before 7, which may begin with an RDB,
+// and the first rewrite, which deletes it.
+func TestPowerCut_DuringAnUpgrade_KeepsTheSingleFile(t *testing.T) {
+	rng := modeltest.Rand(t)
+	for _, policy := range []limpet.Policy{limpet.Always, limpet.EverySec, limpet.No} {
+		for _, preamble := range []bool{false, true} {
+			script := []step{{write, randomUnits(rng, 10)}, {write, randomUnits(rng, 10)}}
+			text := singleFile(t, script, preamble)
+			old := 0
+			for _, s := range script {
+				old += len(s.units)
+			}
+			after := []step{{write, randomUnits(rng, 2)}, {what: second}, {what: beginToRewr}, {write, randomUnits(rng, 2)}, {what: endRewrite}, {write, randomUnits(rng, 1)}}
+			cutInEach(t, rng, after, statesOf(t, append(script, after...)), func() *play {
+				disk := vfs.NewCrash()
+				if err := disk.Mkdir(home, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				put(t, disk, filepath.Join(home, "appendonly.aof"), text)
+				return &play{t: t, disk: disk.KeepAll(), policy: policy, executed: old, safe: old}
+			})
+		}
+	}
+}
+
+// singleFile is what a script leaves in one file: commands, or an RDB with commands
+// behind it.
+func singleFile(t *testing.T, script []step, preamble bool) []byte {
+	t.Helper()
+	mem := vfs.NewMem()
+	db := open(t, home, limpet.Options{FS: mem, Clock: clock.NewFake(began)})
+	s := session(db)
+	for i, step := range script {
+		for _, u := range step.units {
+			s.exec(t, u...)
+		}
+		if i == 0 && preamble {
+			rewrite(t, s)
+		}
+	}
+	closeDB(t, db)
+	in := filepath.Join(home, "appendonlydir")
+	n, text := 1, []byte(nil)
+	if preamble {
+		n, text = 2, read(t, mem, filepath.Join(in, "appendonly.aof.2.base.rdb"))
+	}
+	return append(text, read(t, mem, filepath.Join(in, fmt.Sprintf("appendonly.aof.%d.incr.aof", n)))...)
+}
+
+// Without a log a store is as old as its last save, and no save makes it older or
+// a mixture. It is the same store for a start with a log, whose first base the dump
+// becomes.
+func TestPowerCut_WithoutALog_KeepsTheLastSave(t *testing.T) {
+	rng := modeltest.Rand(t)
+	var script []step
+	for range 4 {
+		script = append(script, step{write, randomUnits(rng, 4)}, step{what: save})
+	}
+	script = append(script, step{write, randomUnits(rng, 2)})
+	cutInEach(t, rng, script, statesOf(t, script), func() *play {
+		return &play{t: t, disk: vfs.NewCrash(), policy: limpet.EverySec, noLog: true, off: true}
+	})
+}
+
+// wantDumpLoaded opens what a cut left without a log.
+func wantDumpLoaded(t *testing.T, where string, disk *vfs.Crash, states []state, safe, executed int) {
+	t.Helper()
+	db := open(t, home, limpet.Options{FS: disk, Clock: clock.NewFake(time.UnixMilli(horizon)), NoAppendOnly: true})
+	defer closeDB(t, db)
+	got := dump(t, session(db), databases, horizon)
+	if !slices.ContainsFunc(states[safe:executed+1], func(s state) bool { return difference(got, s) == "" }) {
+		t.Errorf("%s: opened without a log it is none of the states %d to %d", where, safe, executed)
 	}
 }
 

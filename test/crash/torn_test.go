@@ -91,6 +91,15 @@ func put(t *testing.T, disk vfs.FS, path string, b []byte) {
 	}
 }
 
+func read(t *testing.T, disk vfs.FS, path string) []byte {
+	t.Helper()
+	b, err := vfs.ReadFile(disk, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // Trap D of the on-disk rules: the log ends inside a MULTI, at any of its bytes;
 // restart, complete the page again, restart.
 func TestTorn_EveryByteOfTheLastTransaction_CountsStayExact(t *testing.T) {

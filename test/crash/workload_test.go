@@ -46,6 +46,13 @@ func randomUnit(rng *rand.Rand) unit {
 	return unit{randomRequest(rng)}
 }
 
+func randomUnits(rng *rand.Rand, n int) (all []unit) {
+	for range n {
+		all = append(all, randomUnit(rng))
+	}
+	return all
+}
+
 func randomRequest(rng *rand.Rand) request {
 	name := func(kind string) string { return fmt.Sprintf("%s:%d", kind, rng.IntN(3)) }
 	small := func() string { return strconv.Itoa(rng.IntN(8)) }

@@ -7,6 +7,7 @@
 //	protocol   whole and broken bytes on the wire, AUTH and HELLO, limits
 //	commands   COMMAND INFO and DOCS of everything in the table
 //	info       the form of INFO and CONFIG GET
+//	dump       payloads of DUMP, sound and mutated, which both RESTORE
 //	effects    the append-only files, record by record, and what is read from them
 //
 // A line of a script is a request, quoted as redis-cli quotes; "# …" is a
