@@ -28,15 +28,16 @@ test: test-deps lint ## install what the tests need, then run all of them (at mo
 SEED ?= 1
 
 # Everything concurrent runs a second time under the race detector.
-RACE = . ./vfs ./clock ./aof ./server ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli
+RACE = . ./vfs ./clock ./aof ./server ./internal/target ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli ./internal/tail ./internal/archive
 
 # What the tests start for real: redis-server, nginx, and the HTML
 # documentation that is used as a site nobody here wrote.
-DEBS = redis-server redis-tools e2fsprogs mount nginx-light python3.11-doc postgresql-doc-15 wget
+DEBS = redis-server redis-tools e2fsprogs mount nginx-light python3.11-doc postgresql-doc-15 wget zstd age
 
 .PHONY: test-deps
 test-deps: ## install or name the Debian packages that the tests need
 	@scripts/test-deps.sh $(DEBS)
+	@echo "building versitygw, an S3 server for the tests (minutes, once)"; $(TOOL) -n versitygw >/dev/null
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, errcheck, ineffassign

@@ -85,6 +85,10 @@ func NewReader(src io.ReaderAt, name string, start int64) *Reader {
 	return &Reader{src: src, name: name, base: start, cutAt: start, consumed: start, multiAt: -1}
 }
 
+// Continue tells a Reader that does not begin at the beginning of its file what a
+// Reader knew that ended there. Call it first.
+func (r *Reader) Continue(db int, t time.Time) { r.db, r.time = db, t }
+
 // Offset is the end of what the latest call gave.
 func (r *Reader) Offset() int64 { return r.consumed }
 

@@ -169,6 +169,16 @@ func TestReader_Select_IsFollowed(t *testing.T) {
 	}
 }
 
+func TestReader_Continue_KnowsWhatTheReaderBeforeKnew(t *testing.T) {
+	at := time.Unix(1767323045, 0)
+	first := AppendCommand(AppendTimestamp(nil, at), "SELECT", "7")
+	r := NewReader(bytes.NewReader(AppendCommand(first, "SET", "a", "1")), "f", int64(len(first)))
+	r.Continue(7, at)
+	if _, err := readAll(r); err != io.EOF || r.DB() != 7 || !r.Time().Equal(at) {
+		t.Errorf("%v, db %d, time %v", err, r.DB(), r.Time())
+	}
+}
+
 func TestReader_Preamble_IsHandedOverAndCommandsFollow(t *testing.T) {
 	snapshot := ledger{"x", "y"}
 	log, units, _ := sample(5)

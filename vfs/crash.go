@@ -143,7 +143,7 @@ func (c *Crash) image(names func([]change) []change, bytes func(*node) []byte) *
 		if copies[n] != nil {
 			return copies[n]
 		}
-		cp := &node{mode: n.mode, mtime: n.mtime}
+		cp := &node{inode: n.inode, mode: n.mode, mtime: n.mtime}
 		copies[n] = cp
 		if !n.isDir() {
 			cp.data = bytes(n)

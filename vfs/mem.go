@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -26,6 +27,7 @@ func NewMem() *Mem { return &Mem{root: newDir(0o755), locks: make(map[string]boo
 
 // node is a file or a directory. It may have several names, or none and be open.
 type node struct {
+	inode   uint64
 	mode    fs.FileMode
 	mtime   time.Time
 	data    []byte
@@ -33,8 +35,18 @@ type node struct {
 	durable durable          // kept only when there is a journal
 }
 
+// inodes counts the nodes of this process: a file that a crash has left keeps its
+// number, and no new one may get it.
+var inodes atomic.Uint64
+
+func newFile(perm fs.FileMode) *node {
+	return &node{inode: inodes.Add(1), mode: perm.Perm(), mtime: time.Now()}
+}
+
 func newDir(perm fs.FileMode) *node {
-	return &node{mode: fs.ModeDir | perm.Perm(), mtime: time.Now(), entries: make(map[string]*node)}
+	n := newFile(perm)
+	n.mode, n.entries = fs.ModeDir|n.mode, make(map[string]*node)
+	return n
 }
 
 func (n *node) isDir() bool { return n.entries != nil }
@@ -101,7 +113,7 @@ func (m *Mem) open(name string, flag int, perm fs.FileMode) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n = &node{mode: perm.Perm(), mtime: time.Now()}
+		n = newFile(perm)
 		m.enter(edit{dir, base, n})
 		return n, nil
 	case err != nil:
@@ -318,15 +330,17 @@ type memInfo struct {
 	size  int64
 	mode  fs.FileMode
 	mtime time.Time
+	inode uint64
 }
 
 func infoOf(base string, n *node) fs.FileInfo {
-	return memInfo{base, int64(len(n.data)), n.mode, n.mtime}
+	return memInfo{base, int64(len(n.data)), n.mode, n.mtime, n.inode}
 }
 
-func (i memInfo) Name() string       { return i.name }
-func (i memInfo) Size() int64        { return i.size }
-func (i memInfo) Mode() fs.FileMode  { return i.mode }
-func (i memInfo) ModTime() time.Time { return i.mtime }
-func (i memInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i memInfo) Sys() any           { return nil }
+func (i memInfo) Name() string        { return i.name }
+func (i memInfo) Size() int64         { return i.size }
+func (i memInfo) Mode() fs.FileMode   { return i.mode }
+func (i memInfo) ModTime() time.Time  { return i.mtime }
+func (i memInfo) IsDir() bool         { return i.mode.IsDir() }
+func (i memInfo) Sys() any            { return nil }
+func (i memInfo) inodeNumber() uint64 { return i.inode }

@@ -34,6 +34,7 @@ func TestFS_EveryImplementation_BehavesAsTheSystemDoes(t *testing.T) {
 			"ReplaceLeavesOnlyTheNewContent":  testReplace,
 			"AClosedFileIsClosed":             testClosed,
 			"AnOpenFileOutlivesItsLastUnlink": testUnlinkedOpen,
+			"AnInodeIsAFileAndNotAName":       testInode,
 		} {
 			t.Run(name+"/"+claim, func(t *testing.T) {
 				fsys, dir := open(t)
@@ -72,6 +73,27 @@ func wantErr(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Fatalf("got error %v, want %v", err, want)
+	}
+}
+
+func testInode(t *testing.T, fsys FS, dir string) {
+	name := filepath.Join(dir, "f")
+	inode := func(name string) uint64 {
+		info, err := fsys.Stat(name)
+		must(t, err)
+		return Inode(info)
+	}
+	put(t, fsys, name, "one")
+	one := inode(name)
+	open, err := Open(fsys, name)
+	must(t, err)
+	defer func() { must(t, open.Close()) }()
+	must(t, fsys.Rename(name, name+".old"))
+	put(t, fsys, name, "two")
+	info, err := open.Stat()
+	must(t, err)
+	if one == 0 || inode(name+".old") != one || Inode(info) != one || inode(name) == one {
+		t.Fatalf("was %d; renamed %d, open %d, another file under the name %d", one, inode(name+".old"), Inode(info), inode(name))
 	}
 }
 

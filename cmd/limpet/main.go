@@ -18,6 +18,10 @@ type commands struct {
 	Up    upCmd    `cmd:"" group:"service" help:"Run it all: store, HTTP API and crawler."`
 	Store storeCmd `cmd:"" group:"service" help:"Run the store alone, a Redis-compatible server."`
 
+	Archive archiveCmd `cmd:"" group:"keep" help:"Archive a data directory continuously, so that any second can be brought back."`
+	Restore restoreCmd `cmd:"" group:"keep" help:"Bring a moment back from an archive, into a new directory."`
+	History historyCmd `cmd:"" group:"keep" help:"Show what happened, to a key or to all, from an archive."`
+
 	Submit   submitCmd   `cmd:"" group:"client" help:"Start the crawl of a domain, or join the one that runs."`
 	Progress progressCmd `cmd:"" group:"client" help:"Show how far a seed is."`
 	Seeds    seedsCmd    `cmd:"" group:"client" help:"List seeds."`
@@ -64,7 +68,7 @@ func run(args []string, t terminal) int {
 	case args[0] == "store":
 		args = append(args[:1:1], splitStoreArgs(args[1:])...)
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(joinMoments(args))
 	if err != nil {
 		return t.report(misuse(err), false)
 	}
@@ -85,6 +89,7 @@ func newParser(c *commands, t terminal) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "service", Title: "Service:"},
+			{Key: "keep", Title: "Keeping data safe, the store's or a Redis's:"},
 			{Key: "client", Title: "Clients of a running service:"},
 			{Key: "files", Title: "A store's files, Limpet's or a real Redis's:"},
 			{Key: "remote", Title: "Which service:"},

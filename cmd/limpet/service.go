@@ -52,9 +52,10 @@ func reason(err error) string {
 
 // embedded is the store in this process, with its doors for Redis clients.
 type embedded struct {
-	db     *limpet.DB
-	server *server.Server
-	served chan error // Serve's end, of each door
+	db        *limpet.DB
+	server    *server.Server
+	served    chan error // Serve's end, of each door
+	archiving *archiving // nil when the store is not archived
 }
 
 // start opens the store of a directory and serves it on a listener, which it
@@ -65,7 +66,10 @@ func (c *storeFlags) start(l net.Listener, logger *slog.Logger) (*embedded, erro
 		_ = l.Close()
 		return nil, failf(exitUsage, "--%s", err)
 	}
-	e, err := openStore(c.Dir, limpet.Options{Fsync: policy, Password: c.StorePassword, Logger: logger}, server.Options{Logger: logger})
+	e, err := openStore(c.Dir, limpet.Options{
+		Fsync: policy, Password: c.StorePassword, Logger: logger,
+		Timestamps: true, // so that an archive is exact to the second; 16 bytes each
+	}, server.Options{Logger: logger})
 	if err != nil {
 		_ = l.Close()
 		return nil, err
@@ -92,10 +96,13 @@ func (e *embedded) letIn(doors ...net.Listener) {
 	}
 }
 
-// stop closes the doors, syncs everything and releases the directory.
+// stop closes the doors, syncs everything, releases the directory and archives
+// the rest.
 func (e *embedded) stop() error {
 	_ = e.server.Close()
-	if err := e.db.Close(); err != nil {
+	err := e.db.Close()
+	e.archiving.end()
+	if err != nil {
 		return failf(exitLocal, "%s", err).
 			with("The last acknowledged writes may not be on disk. What is there is sound up to them.")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"limpet/internal/archive"
 	"limpet/internal/conf"
 )
 
@@ -16,6 +18,7 @@ import (
 // settings: the flags that `limpet up` has, too, and redis-server's arguments.
 type storeCmd struct {
 	storeFlags
+	archiveFlags
 	logFlags
 	Insecure bool `env:"LIMPET_INSECURE" help:"Listen beyond loopback without a password. Anyone who reaches the port may do anything."`
 
@@ -31,7 +34,7 @@ func (c *storeCmd) Help() string {
 
 // builtIn is what `limpet store` does by itself where redis-server does
 // something else.
-const builtIn = "appendonly yes\nsave \"\"\nbind 127.0.0.1\n"
+const builtIn = "appendonly yes\naof-timestamp-enabled yes\nsave \"\"\nbind 127.0.0.1\n"
 
 // inRedisTerms are the flags of `limpet store` that mean something to
 // redis-server, as options of its.
@@ -43,6 +46,12 @@ var inRedisTerms = map[string]func(value string) []string{
 		host, port, _ := net.SplitHostPort(v) // a bad one is refused in better words than redis-server has
 		return []string{"--bind", bindWord(host), "--port", port}
 	},
+}
+
+// ownStoreFlags are flags with a value that mean nothing to redis-server.
+var ownStoreFlags = map[string]bool{
+	"log-format": true, "log-level": true, "archive": true, "archive-interval": true,
+	"recipients": true, "identities": true, "passphrase-file": true,
 }
 
 // bindWord is the host of a HOST:PORT as bind has it.
@@ -70,7 +79,7 @@ func splitStoreArgs(args []string) []string {
 		switch isName := complete && strings.HasPrefix(arg, "--"); {
 		case complete && arg == "-h", isName && (name == "help" || name == "version" || name == "insecure"):
 			own = append(own, arg)
-		case isName && (both || name == "log-format" || name == "log-level"):
+		case isName && (both || ownStoreFlags[name]):
 			own = append(own, arg)
 			if i++; !hasValue && i < len(args) {
 				value = args[i]
@@ -120,6 +129,12 @@ func (c *storeCmd) Run(ctx context.Context, k *kong.Context, t terminal) error {
 	e, err := s.serve(doors, logger)
 	if err != nil {
 		return err
+	}
+	e.archiving, err = c.archiveFlags.start(archive.Options{
+		Dir: s.Get("dir"), DirName: s.Get("appenddirname"), FileName: s.Get("appendfilename"),
+	}, logger)
+	if err != nil {
+		return errors.Join(err, e.stop())
 	}
 	defer s.writePIDFile(logger)()
 	logger.Info("the store is ready for Redis clients", "addr", doors.String(), "dir", s.Get("dir"), "appendfsync", s.Get("appendfsync"))

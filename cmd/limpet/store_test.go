@@ -287,12 +287,17 @@ func TestStore_Timeout_ClosesTheSilent(t *testing.T) {
 	}
 }
 
-// The manual of the store is a session that works: each of its sh blocks is run,
-// one after another, in an empty directory.
+// The manual of the store is a session that works.
 func TestManual_TheStoresPage_CommandsWork(t *testing.T) {
-	const manual = "../../docs/store.md"
-	text := readFile(t, manual)
-	dir, bin := shortDir(t), filepath.Dir(asRedisServer(t))
+	runManual(t, "../../docs/store.md", filepath.Dir(asRedisServer(t)))
+}
+
+// runManual runs each sh block of a page, one after another, in an empty
+// directory. Programs are looked for in bin first, where limpet is added. Port
+// 7000 is another one.
+func runManual(t *testing.T, manual, bin string) {
+	t.Helper()
+	text, dir := readFile(t, manual), shortDir(t)
 	if err := os.Symlink(binary, filepath.Join(bin, "limpet")); err != nil {
 		t.Fatal(err)
 	}
@@ -303,14 +308,19 @@ func TestManual_TheStoresPage_CommandsWork(t *testing.T) {
 		t.Fatalf("%s: %d blocks of commands", manual, len(blocks))
 	}
 	for _, b := range blocks {
-		// A server in the foreground goes to the background of the script.
+		// What runs in the foreground of a terminal goes to the background of the
+		// script, and a server must answer before others talk to it.
 		for line := range strings.Lines(b[1]) {
 			if fields := strings.Fields(line); slices.Contains([]string{"limpet", "redis-server"}, first(fields)) && strings.HasSuffix(strings.TrimSpace(line), "&") {
-				line = strings.TrimSpace(line) + " echo $! >> pids; wait_for redis-cli -p 7000 ping\n"
+				line = strings.TrimSpace(line) + " echo $! >> pids\n"
+				if fields[0] == "redis-server" || fields[1] == "store" {
+					line += "wait_for redis-cli -p 7000 ping\n"
+				}
 			}
 			script.WriteString(line)
 		}
 	}
+	script.WriteString("kill $(cat pids) 2>&- || true\nwait\n") // as Ctrl-C does in the other terminal
 	// Whatever happens, nothing stays behind.
 	defer func() {
 		for _, name := range []string{"pids", "store.pid"} {

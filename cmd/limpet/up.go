@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"limpet/internal/api"
+	"limpet/internal/archive"
 	"limpet/internal/crawl"
 	"limpet/internal/feature"
 	"limpet/internal/fetch"
@@ -21,6 +22,7 @@ import (
 // upCmd runs the whole service in one process.
 type upCmd struct {
 	storeFlags
+	archiveFlags
 	logFlags
 
 	StoreURL string `name:"store" env:"LIMPET_STORE" placeholder:"URL" help:"Use a Redis or Valkey server, as in redis://host:6379/0, instead of the embedded store."`
@@ -151,9 +153,12 @@ func (c *upCmd) openStore(logger *slog.Logger) (*embedded, redis.UniversalClient
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := c.start(l, logger)
+	store, err := c.storeFlags.start(l, logger)
 	if err != nil {
 		return nil, nil, err
+	}
+	if store.archiving, err = c.archiveFlags.start(archive.Options{Dir: c.Dir}, logger); err != nil {
+		return nil, nil, errors.Join(err, store.stop())
 	}
 	return store, redis.NewClient(&redis.Options{Dialer: store.server.Dial, Password: c.StorePassword}), nil
 }

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"limpet/internal/archive"
+	"limpet/internal/target"
+	"limpet/vfs"
+)
+
+// archiveCmd archives a directory, or tells how an archive fares.
+type archiveCmd struct {
+	Dir            string        `env:"LIMPET_DIR" default:"./volumes/redis" type:"path" help:"Data directory to archive: the store's, or that of a redis-server 7 or a Valkey."`
+	To             string        `required:"" env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"A directory or a bucket, as in s3://bucket/prefix."`
+	Interval       time.Duration `env:"LIMPET_ARCHIVE_INTERVAL" default:"1s" help:"How long a write may wait to be shipped (${default})."`
+	AppendDirName  string        `name:"appenddirname" default:"appendonlydir" help:"As in the server's redis.conf (${default})."`
+	AppendFileName string        `name:"appendfilename" default:"appendonly.aof" help:"As in the server's redis.conf (${default})."`
+	Status         bool          `help:"Archive nothing: tell how the archive there fares."`
+	MaxLag         time.Duration `name:"max-lag" default:"30s" help:"With --status: exit code 1 when more time than that is missing (${default})."`
+	JSON           bool          `name:"json" help:"With --status: print JSON."`
+	keyFlags
+	logFlags
+}
+
+// Validate checks what does not need the machine to tell.
+func (c *archiveCmd) Validate() error {
+	if c.Interval < 10*time.Millisecond {
+		return fmt.Errorf("--interval %v: want 10ms or more", c.Interval)
+	}
+	return nil
+}
+
+// Run archives until a signal ends it.
+func (c *archiveCmd) Run(ctx context.Context, t terminal) error {
+	store, err := openTarget(ctx, c.To)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	if c.Status {
+		return c.status(ctx, t, store)
+	}
+	keys, err := c.keys(ctx, store, true)
+	if err != nil {
+		return err
+	}
+	logger := c.logger(t.err)
+	logger.Info("archiving", "dir", c.Dir, "to", store.String(), "interval", c.Interval)
+	a := archive.New(store, archive.Options{
+		Dir: c.Dir, DirName: c.AppendDirName, FileName: c.AppendFileName, Interval: c.Interval, Keys: keys,
+		Source: sourceName(c.Dir), Holder: holderName(), Logger: logger,
+	})
+	if err := a.Run(ctx); err != nil {
+		return explainArchiver(err, c.To)
+	}
+	if ctx.Err() != nil {
+		logger.Info("stopped; everything that was written is in the archive", "command", a.Progress().Commands)
+	}
+	return nil
+}
+
+// sourceName is what an archive calls a directory: the same path on two machines
+// is two sources.
+func sourceName(dir string) string {
+	host, _ := os.Hostname() // "" does no harm
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return host + ":" + dir
+}
+
+func holderName() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+}
+
+func openTarget(ctx context.Context, spec string) (*target.Store, error) {
+	store, err := target.Open(ctx, spec)
+	if err != nil {
+		return nil, failf(exitUsage, "%s", err).with("A target is a directory or a bucket: /mnt/backups, s3://bucket/prefix?region=…, gs://…, azblob://…")
+	}
+	return store, nil
+}
+
+// explainArchiver says what ended an archiver, and what is safe.
+func explainArchiver(err error, to string) error {
+	var held *archive.HeldError
+	switch {
+	case errors.As(err, &held):
+		return failf(exitLocal, "the archive at %s is in use by %s, which archives %s", to, held.Holder, held.Source).
+			with("Two archivers on one target would get in each other's way. Nothing has been changed.").
+			with("look:   limpet archive --status --to %s", to)
+	case errors.Is(err, archive.ErrLeaseLost):
+		return failf(exitLocal, "another archiver has taken over the archive at %s", to).
+			with("What this one had shipped is sound, and it has stopped. The other one goes on.").
+			with("look:   limpet archive --status --to %s", to)
+	}
+	return failf(exitLocal, "%s", err)
+}
+
+// archiveStatus is an archive's state as --json prints it.
+type archiveStatus struct {
+	Success    bool    `json:"success"`
+	LagSeconds float64 `json:"lagSeconds"`
+	*archive.Status
+}
+
+// status fails with exitNo when too much is missing.
+func (c *archiveCmd) status(ctx context.Context, t terminal, store *target.Store) error {
+	s, err := archive.ReadStatus(ctx, store, time.Now())
+	if err != nil {
+		return explainArchive(err, c.To)
+	}
+	late := s.Lag > c.MaxLag
+	if c.JSON {
+		text, err := json.Marshal(archiveStatus{!late, s.Lag.Seconds(), s})
+		if err == nil {
+			err = t.print("%s", text)
+		}
+		if err != nil || !late {
+			return err
+		}
+		return &failure{code: exitNo}
+	}
+	lines := []string{
+		fmt.Sprintf("source    %s", s.Source),
+		fmt.Sprintf("archiver  %s, heard of %s ago", s.Holder, roughly(time.Since(s.Seen))),
+		fmt.Sprintf("lag       %s; %d bytes in %d files wait", roughly(s.Lag), s.Bytes, s.Files),
+		fmt.Sprintf("newest    command %d, shipped %s", s.Commands, onClock(s.Shipped)),
+		fmt.Sprintf("timeline  %d, segment %d; it began because: %s: %s", s.Timeline, s.Segment, s.Reason, s.Why),
+	}
+	if s.Released {
+		lines[1] = fmt.Sprintf("archiver  stopped in good order %s ago", roughly(time.Since(s.Seen)))
+	}
+	if s.Trouble != "" {
+		lines = append(lines, "trouble   "+s.Trouble)
+	}
+	for _, line := range lines {
+		if err := t.print("%s", line); err != nil {
+			return err
+		}
+	}
+	if late {
+		return failf(exitNo, "the archive is %s behind, more than --max-lag %s allows", roughly(s.Lag), c.MaxLag)
+	}
+	return nil
+}
+
+// onClock is a moment as it is printed everywhere: in UTC, to the second.
+func onClock(at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	return at.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// archiveFlags make `limpet up` and `limpet store` archive what their own store
+// writes.
+type archiveFlags struct {
+	Archive         string        `env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"Archive the store continuously to a directory or a bucket, so that any second can be brought back."`
+	ArchiveInterval time.Duration `name:"archive-interval" env:"LIMPET_ARCHIVE_INTERVAL" default:"1s" help:"How long a write may wait to be archived (${default})."`
+	keyFlags
+}
+
+// archiving is an archiver beside the store of this process. Its troubles never
+// stop the store.
+type archiving struct {
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// archiveTries is how long an archiver waits that finds another one at work.
+const archiveTries = 10 * time.Second
+
+// start archives a directory in the background; nil when that is not wanted.
+func (c *archiveFlags) start(o archive.Options, logger *slog.Logger) (*archiving, error) {
+	if c.Archive == "" {
+		return nil, nil
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	store, err := openTarget(ctx, c.Archive)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	keys, err := c.keys(ctx, store, true)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	o.FS, o.Interval, o.Keys, o.Logger = vfs.OS(), c.ArchiveInterval, keys, logger
+	o.Source, o.Holder = sourceName(o.Dir), holderName()
+	a := &archiving{stop, make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		defer func() { _ = store.Close() }()
+		logger.Info("archiving", "to", store.String(), "interval", o.Interval)
+		for {
+			err := archive.New(store, o).Run(ctx)
+			if err == nil || ctx.Err() != nil {
+				if err != nil {
+					logger.Warn("the archive was left before everything was in it; the next start ships the rest", "error", err)
+				}
+				return
+			}
+			logger.Error("nothing is being archived", "error", err, "again", archiveTries)
+			select {
+			case <-ctx.Done():
+			case <-time.After(archiveTries):
+			}
+		}
+	}()
+	return a, nil
+}
+
+// end ships what the store has written, which must be closed, and stops.
+func (a *archiving) end() {
+	if a != nil {
+		a.stop()
+		<-a.done
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"limpet/internal/testredis"
+)
+
+// The manual of the archive is a session that works, with a real redis-server.
+func TestManual_TheArchivesPage_CommandsWork(t *testing.T) {
+	runManual(t, "../../docs/archive.md", shortDir(t))
+}
+
+// typed runs the program and gives what it prints and its exit code.
+func typed(t *testing.T, args ...string) (out string, code int) {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	b, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(b), cmd.ProcessState.ExitCode()
+}
+
+func wantTyped(t *testing.T, code int, text string, args ...string) string {
+	t.Helper()
+	out, have := typed(t, args...)
+	if have != code || !strings.Contains(out, text) {
+		t.Errorf("limpet %s: exit code %d, want %d, and %q in\n%s", strings.Join(args, " "), have, code, text, out)
+	}
+	return out
+}
+
+func TestArchive_NothingThere_EveryCommandSaysSo(t *testing.T) {
+	empty := t.TempDir()
+	wantTyped(t, exitNo, "nothing has been archived", "archive", "--status", "--to", empty)
+	wantTyped(t, exitNo, "limpet archive --dir", "restore", "--from", empty, "--dry-run")
+	wantTyped(t, exitNo, "nothing has been archived", "history", "--from", empty)
+	wantTyped(t, exitUsage, "exclude each other", "restore", "--from", empty, "--at", "now", "--before-flush", "--dry-run")
+	wantTyped(t, exitUsage, "--to DIR", "restore", "--from", empty, "--at", "now")
+	wantTyped(t, exitUsage, "-10m", "restore", "--from", empty, "--at", "noon", "--dry-run")
+	wantTyped(t, exitUsage, "--since", "history", "--from", empty, "--since", "noon")
+	wantTyped(t, exitUsage, "s3://bucket", "archive", "--to", "ftp://x/y")
+}
+
+func TestArchive_Status_TellsTheLagAndWhoIsAtWork(t *testing.T) {
+	server := testredis.Start(t, testredis.Options{Args: []string{"--appendonly", "yes"}})
+	server.Do("SET", "k", "v")
+	to := t.TempDir()
+	p := prepare(t, t.TempDir(), binary, "archive", "--dir", server.Dir(), "--to", to, "--interval", "50ms").start().says("a timeline begins")
+	wait := func(what string, holds func(s map[string]any, code int) bool) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			out, code := typed(t, "archive", "--status", "--to", to, "--json", "--max-lag", "20s")
+			var s map[string]any
+			return json.Unmarshal([]byte(out), &s) == nil && holds(s, code)
+		})
+	}
+	wait("two commands are shipped", func(s map[string]any, code int) bool {
+		return code == 0 && s["success"] == true && s["commands"] == 2.0 && s["reason"] == "first"
+	})
+	wantTyped(t, exitNo, "behind, more than --max-lag", "archive", "--status", "--to", to, "--max-lag", "1ns")
+	wantTyped(t, exitLocal, "is in use by process", "archive", "--dir", server.Dir(), "--to", to)
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.out)
+	}
+	wantTyped(t, 0, "stopped in good order", "archive", "--status", "--to", to)
+}
+
+func TestStore_Archive_HoldsEverythingOnceTheStoreHasStopped(t *testing.T) {
+	dir, to, back := shortDir(t), t.TempDir(), filepath.Join(t.TempDir(), "back")
+	p := prepare(t, dir, binary, "store", "--dir", dir, "--store-addr", "127.0.0.1:0", "--archive", to, "--appendfsync", "no").
+		start().says("a timeline begins")
+	_, rest, _ := strings.Cut(p.out.String(), "addr=")
+	addr, _, _ := strings.Cut(rest, " ")
+	_, port, _ := strings.Cut(addr, ":")
+	if out, err := exec.Command("redis-cli", "-p", port, "SET", "k", "v").CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "OK" {
+		t.Fatalf("SET: %s %v\n%s", out, err, p.out)
+	}
+	if out, err := exec.Command("redis-cli", "-p", port, "SHUTDOWN").CombinedOutput(); err != nil {
+		t.Fatalf("SHUTDOWN: %s %v", out, err)
+	}
+	<-p.exited
+	// The store writes its times by itself, so the answer is the server's.
+	out := wantTyped(t, 0, "SET k v", "restore", "--from", to, "--to", back)
+	if !strings.Contains(out, "#TS") {
+		t.Errorf("printed %s", out)
+	}
+	again := testredis.Start(t, testredis.Options{Dir: back, Args: []string{"--appendonly", "yes"}})
+	if got := again.Do("GET", "k"); got != "v" {
+		t.Errorf("a real server finds %v", got)
+	}
+	wantTyped(t, exitLocal, "is not empty", "restore", "--from", to, "--to", back)
+}
+
+func TestStore_ArchiveIsTroubled_TheStoreGoesOn(t *testing.T) {
+	dir := shortDir(t)
+	to := filepath.Join(shortDir(t), "file")
+	if err := os.WriteFile(to, []byte("no directory"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := prepare(t, dir, binary, "store", "--dir", dir, "--store-addr", "127.0.0.1:0", "--archive", to).start()
+	p.says("the archive stands still").says("ready for Redis clients")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.out)
+	}
+}
+
+func TestParseMoment_WhatPeopleWrite(t *testing.T) {
+	here := time.FixedZone("here", 2*60*60)
+	now := time.Date(2026, 11, 23, 14, 3, 22, 0, here)
+	for text, want := range map[string]string{
+		"now":                       "2026-11-23T12:03:22Z",
+		"-10m":                      "2026-11-23T11:53:22Z",
+		"-1h30m":                    "2026-11-23T10:33:22Z",
+		"2026-11-22T10:00:01Z":      "2026-11-22T10:00:01Z",
+		"2026-11-22T10:00:01+01:00": "2026-11-22T09:00:01Z",
+		"2026-11-22T10:00:01":       "2026-11-22T08:00:01Z",
+		"2026-11-22 10:00:01":       "2026-11-22T08:00:01Z",
+		"2026-11-22 10:00":          "2026-11-22T08:00:00Z",
+		"2026-11-22":                "2026-11-21T22:00:00Z",
+		"10:00:01":                  "2026-11-23T08:00:01Z",
+		"10:00":                     "2026-11-23T08:00:00Z",
+	} {
+		at, err := parseMoment(text, now)
+		if err != nil || at.UTC().Format(time.RFC3339) != want {
+			t.Errorf("%q: %v, %v; want %s", text, at.UTC(), err, want)
+		}
+	}
+	for _, text := range []string{"", "noon", "-", "-ten", "--5m", "10m", "2026-13-01", "25:00"} {
+		if at, err := parseMoment(text, now); err == nil {
+			t.Errorf("%q is taken for %v", text, at)
+		}
+	}
+	if got := strings.Join(joinMoments([]string{"restore", "--at", "-10m", "--from", "-x", "--", "--at", "-5m"}), " "); got != "restore --at=-10m --from -x -- --at -5m" {
+		t.Errorf("joined: %s", got)
+	}
+}
+
+func TestShown_CommandsAreAsRedisCliWouldTakeThem(t *testing.T) {
+	got := shown([][]byte{[]byte("SET"), []byte("a key"), []byte("\x00\xff\"\\\r\n\t"), nil, []byte(strings.Repeat("x", 70))})
+	want := `SET "a key" "\x00\xff\"\\\r\n\t" "" ` + strings.Repeat("x", 64) + "… (70 bytes)"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
