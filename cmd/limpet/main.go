@@ -29,6 +29,12 @@ type commands struct {
 	Audit    auditCmd    `cmd:"" group:"client" help:"Count a seed anew and compare."`
 	Export   exportCmd   `cmd:"" group:"client" help:"Write the features of crawled pages as JSON lines or CSV."`
 
+	Backup  backupCmd  `cmd:"" group:"backup" help:"Back a data directory up while its server runs: ours, Redis's or Valkey's."`
+	Backups backupsCmd `cmd:"" group:"backup" help:"List backups."`
+	Restore restoreCmd `cmd:"" group:"backup" help:"Fill an empty directory with a backup."`
+	Verify  verifyCmd  `cmd:"" group:"backup" help:"Restore backups into a scratch directory, load them, and compare."`
+	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups."`
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
@@ -83,6 +89,7 @@ func newParser(c *commands, t terminal) (*kong.Kong, error) {
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "service", Title: "Service:"},
 			{Key: "client", Title: "Clients of a running service:"},
+			{Key: "backup", Title: "Backups, of any Redis 7:"},
 			{Key: "remote", Title: "Which service:"},
 		}),
 	)
