@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"limpet/internal/backup"
 	"limpet/internal/digest"
 	"limpet/internal/hotcopy"
-	"limpet/internal/sealed"
 	"limpet/internal/target"
 )
 
@@ -30,8 +28,7 @@ type backupCmd struct {
 	Store string `env:"LIMPET_STORE" placeholder:"URL" help:"The running server, as in redis://localhost:6379: it says whether its log is on, and writes a fresh dump where it is not."`
 	namesFlags
 
-	Recipient []string `env:"LIMPET_RECIPIENT" placeholder:"KEY" help:"Encrypt for this public key (age1…), or those in this file; may be repeated."`
-	secretFlags
+	sealFlags
 	Digest  string `enum:"auto,yes,no" default:"auto" help:"Load the data once to note what it comes to: yes, no, or auto, where there is memory for it (${default})."`
 	Scratch string `env:"LIMPET_SCRATCH" placeholder:"DIR" help:"Where temporary files go; the system's place for them without it."`
 	Gently  bool   `negatable:"" default:"true" help:"Leave processor and disk to others."`
@@ -45,9 +42,13 @@ type backupCmd struct {
 
 // namesFlags are the names of files that redis.conf may change.
 type namesFlags struct {
+	namesOfLog
+	Dbfilename string `placeholder:"NAME" help:"The server's dbfilename, unless it is dump.rdb."`
+}
+
+type namesOfLog struct {
 	Appenddirname  string `placeholder:"NAME" help:"The server's appenddirname, unless it is appendonlydir."`
 	Appendfilename string `placeholder:"NAME" help:"The server's appendfilename, unless it is appendonly.aof."`
-	Dbfilename     string `placeholder:"NAME" help:"The server's dbfilename, unless it is dump.rdb."`
 }
 
 // Validate checks what does not need the machine to tell.
@@ -59,10 +60,8 @@ func (c *backupCmd) Validate() error {
 		return fmt.Errorf("--every %s: want 1s or more", c.Every)
 	case c.Cron != "" && !gronx.New().IsValid(c.Cron):
 		return fmt.Errorf("--cron %q: want five fields, as in '0 3 * * *', or @daily and the like", c.Cron)
-	case len(c.Recipient) > 0 && c.PassphraseFile != "":
-		return errors.New("--recipient and --passphrase-file: want one of them")
 	}
-	return c.validate()
+	return errors.Join(c.sealFlags.check(), c.validate())
 }
 
 // Run makes one backup, or goes on making them until a signal.
@@ -145,7 +144,7 @@ func (c *backupCmd) next(now time.Time) (time.Time, error) {
 
 // once makes a backup and then prunes, if it was told what to keep.
 func (c *backupCmd) once(ctx context.Context, s *target.Store, logger *slog.Logger) (*backup.Entry, error) {
-	keys, err := c.keys(ctx, s)
+	keys, err := c.seal(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -180,28 +179,6 @@ func (c *backupCmd) once(ctx context.Context, s *target.Store, logger *slog.Logg
 		logger.Warn("old backups could not be pruned", "error", err)
 	}
 	return e, nil
-}
-
-func (c *backupCmd) keys(ctx context.Context, s *target.Store) (sealed.Keys, error) {
-	if len(c.Recipient) == 0 {
-		return c.secretFlags.open(ctx, s, true)
-	}
-	var lines []string
-	for _, r := range c.Recipient {
-		if !strings.HasPrefix(r, "age1") {
-			text, err := os.ReadFile(r)
-			if err != nil {
-				return sealed.Keys{}, failf(exitUsage, "--recipient: want age1… or a file with such lines: %s", err)
-			}
-			r = string(text)
-		}
-		lines = append(lines, r)
-	}
-	k, err := sealed.ParseRecipients(strings.Join(lines, "\n"))
-	if err != nil {
-		return k, failf(exitUsage, "--recipient: %s", err)
-	}
-	return k, nil
 }
 
 // askServer has the running server, if we know it, say what counts, and write it

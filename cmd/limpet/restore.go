@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,22 +14,37 @@ import (
 
 type restoreCmd struct {
 	fromFlag
-	ID     string `name:"id" placeholder:"ID" help:"Which backup, or how its id begins; the newest without it."`
-	To     string `required:"" placeholder:"DIR" help:"The directory to fill; missing or empty."`
+	ID string `name:"id" placeholder:"ID" help:"Which backup, or how its id begins; the newest without it."`
+	momentFlags
+	To     string `placeholder:"DIR" help:"The directory to fill; missing or empty. Needed but for --dry-run."`
 	DryRun bool   `help:"Show what would be done, and do nothing."`
-	JSON   bool   `help:"Print the catalogue's entry as JSON."`
+	JSON   bool   `help:"Print the catalogue's entry, or the place in the archive, as JSON."`
 	secretFlags
 }
 
-// Run restores a backup.
+// Validate checks what does not need the target to tell.
+func (c *restoreCmd) Validate() error {
+	switch {
+	case c.To == "" && !c.DryRun:
+		return errors.New("--to DIR says which directory is to be filled; --dry-run only tells what would be")
+	case c.ID != "" && c.momentFlags != momentFlags{}:
+		return errors.New("--id chooses a backup; --at, --before-command and --before-flush a moment of an archive: want one of them")
+	}
+	return c.momentFlags.check()
+}
+
+// Run restores a backup, or a moment of an archive.
 func (c *restoreCmd) Run(ctx context.Context, t terminal) error {
 	s, err := openTarget(ctx, c.From)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	if c.momentFlags != (momentFlags{}) {
+		return c.fromArchive(ctx, t, s)
+	}
 	l, err := backup.Find(ctx, s, c.ID)
-	if err == nil {
+	if err == nil && c.To != "" {
 		err = backup.Vacant(vfs.OS(), c.To)
 	}
 	if err != nil {
@@ -57,7 +73,11 @@ func (c *restoreCmd) tell(l *backup.Listed) string {
 	if c.DryRun {
 		done = "would restore"
 	}
-	line("%s %s into %s", done, l.ID, c.To)
+	where := ""
+	if c.To != "" {
+		where = " into " + c.To
+	}
+	line("%s %s%s", done, l.ID, where)
 	line("  state as of %s%s", l.Time.Local().Format(time.DateTime), endText(&l.Entry))
 	if l.Data != nil {
 		line("  %d keys", l.Data.Keys())

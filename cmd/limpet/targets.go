@@ -73,6 +73,42 @@ func (f secretFlags) open(ctx context.Context, s *target.Store, create bool) (k 
 	return k, nil
 }
 
+// sealFlags encrypt, and open what is encrypted.
+type sealFlags struct {
+	Recipient []string `env:"LIMPET_RECIPIENT" placeholder:"KEY" help:"Encrypt for this public key (age1…), or those in this file; may be repeated."`
+	secretFlags
+}
+
+func (f sealFlags) check() error {
+	if len(f.Recipient) > 0 && f.PassphraseFile != "" {
+		return errors.New("--recipient and --passphrase-file: want one of them")
+	}
+	return nil
+}
+
+// seal gives the keys to encrypt with; none where nothing is to be encrypted.
+func (f sealFlags) seal(ctx context.Context, s *target.Store) (sealed.Keys, error) {
+	if len(f.Recipient) == 0 {
+		return f.open(ctx, s, true)
+	}
+	var lines []string
+	for _, r := range f.Recipient {
+		if !strings.HasPrefix(r, "age1") {
+			text, err := os.ReadFile(r)
+			if err != nil {
+				return sealed.Keys{}, failf(exitUsage, "--recipient: want age1… or a file with such lines: %s", err)
+			}
+			r = string(text)
+		}
+		lines = append(lines, r)
+	}
+	k, err := sealed.ParseRecipients(strings.Join(lines, "\n"))
+	if err != nil {
+		return k, failf(exitUsage, "--recipient: %s", err)
+	}
+	return k, nil
+}
+
 // explainTarget says what an error of a target means for people.
 func explainTarget(err error) error {
 	if err == nil {
