@@ -63,3 +63,7 @@ bench: test-deps ## the store beside redis-server, in the same run (BENCH_KEYS=1
 .PHONY: bench-crawl
 bench-crawl: test-deps ## pages a second beside colly, on the same site in the same run
 	cd bench/crawl && $(GO) run .
+
+.PHONY: bench-backup
+bench-backup: test-deps ## what hot backups cost the server that is copied (BACKUP_MB=64 for a short one)
+	cd bench/backup && $(GO) run .

@@ -103,6 +103,24 @@ func SyncFile(fsys FS, name string) error {
 	return f.Sync()
 }
 
+// MkdirDurable makes a directory and those above it, where they are missing, each
+// durably: a synced file is no use under a name that a power cut takes away.
+func MkdirDurable(fsys FS, name string, perm fs.FileMode) error {
+	if info, err := fsys.Stat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(name)
+	if above != name {
+		if err := MkdirDurable(fsys, above, perm); err != nil {
+			return err
+		}
+	}
+	if err := fsys.Mkdir(name, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return fsys.SyncDir(above)
+}
+
 // ErrUnsure marks a failure after which a file may hold its old or its new
 // content, and which of them may change with the next crash.
 var ErrUnsure = errors.New("old or new content, unsure which")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,15 +16,14 @@ import (
 
 // archiveCmd archives a directory, or tells how an archive fares.
 type archiveCmd struct {
-	Dir            string        `env:"LIMPET_DIR" default:"./volumes/redis" type:"path" help:"Data directory to archive: the store's, or that of a redis-server 7 or a Valkey."`
-	To             string        `required:"" env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"A directory or a bucket, as in s3://bucket/prefix."`
-	Interval       time.Duration `env:"LIMPET_ARCHIVE_INTERVAL" default:"1s" help:"How long a write may wait to be shipped (${default})."`
-	AppendDirName  string        `name:"appenddirname" default:"appendonlydir" help:"As in the server's redis.conf (${default})."`
-	AppendFileName string        `name:"appendfilename" default:"appendonly.aof" help:"As in the server's redis.conf (${default})."`
-	Status         bool          `help:"Archive nothing: tell how the archive there fares."`
-	MaxLag         time.Duration `name:"max-lag" default:"30s" help:"With --status: exit code 1 when more time than that is missing (${default})."`
-	JSON           bool          `name:"json" help:"With --status: print JSON."`
-	keyFlags
+	Dir string `env:"LIMPET_DIR" default:"./volumes/redis" type:"path" help:"Data directory to archive: the store's, or that of a redis-server 7 or a Valkey."`
+	namesOfLog
+	To       string        `required:"" env:"LIMPET_TARGET" placeholder:"TARGET" help:"Where to: a directory, or a bucket as in s3://bucket/prefix?region=eu-central-1, gs:// or azblob://."`
+	Interval time.Duration `env:"LIMPET_ARCHIVE_INTERVAL" default:"1s" help:"How long a write may wait to be shipped (${default})."`
+	Status   bool          `help:"Archive nothing: tell how the archive there fares."`
+	MaxLag   time.Duration `name:"max-lag" default:"30s" help:"With --status: exit code 1 when more time than that is missing (${default})."`
+	JSON     bool          `name:"json" help:"With --status: print JSON."`
+	sealFlags
 	logFlags
 }
 
@@ -34,7 +32,7 @@ func (c *archiveCmd) Validate() error {
 	if c.Interval < 10*time.Millisecond {
 		return fmt.Errorf("--interval %v: want 10ms or more", c.Interval)
 	}
-	return nil
+	return c.sealFlags.check()
 }
 
 // Run archives until a signal ends it.
@@ -47,14 +45,14 @@ func (c *archiveCmd) Run(ctx context.Context, t terminal) error {
 	if c.Status {
 		return c.status(ctx, t, store)
 	}
-	keys, err := c.keys(ctx, store, true)
+	keys, err := c.seal(ctx, store)
 	if err != nil {
 		return err
 	}
 	logger := c.logger(t.err)
 	logger.Info("archiving", "dir", c.Dir, "to", store.String(), "interval", c.Interval)
 	a := archive.New(store, archive.Options{
-		Dir: c.Dir, DirName: c.AppendDirName, FileName: c.AppendFileName, Interval: c.Interval, Keys: keys,
+		Dir: c.Dir, DirName: c.Appenddirname, FileName: c.Appendfilename, Interval: c.Interval, Keys: keys,
 		Source: sourceName(c.Dir), Holder: holderName(), Logger: logger,
 	})
 	if err := a.Run(ctx); err != nil {
@@ -69,24 +67,14 @@ func (c *archiveCmd) Run(ctx context.Context, t terminal) error {
 // sourceName is what an archive calls a directory: the same path on two machines
 // is two sources.
 func sourceName(dir string) string {
-	host, _ := os.Hostname() // "" does no harm
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return host + ":" + dir
+	return hostName() + ":" + dir
 }
 
 func holderName() string {
-	host, _ := os.Hostname()
-	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
-}
-
-func openTarget(ctx context.Context, spec string) (*target.Store, error) {
-	store, err := target.Open(ctx, spec)
-	if err != nil {
-		return nil, failf(exitUsage, "%s", err).with("A target is a directory or a bucket: /mnt/backups, s3://bucket/prefix?region=…, gs://…, azblob://…")
-	}
-	return store, nil
+	return fmt.Sprintf("process %d on %s", os.Getpid(), hostName())
 }
 
 // explainArchiver says what ended an archiver, and what is safe.
@@ -120,11 +108,7 @@ func (c *archiveCmd) status(ctx context.Context, t terminal, store *target.Store
 	}
 	late := s.Lag > c.MaxLag
 	if c.JSON {
-		text, err := json.Marshal(archiveStatus{!late, s.Lag.Seconds(), s})
-		if err == nil {
-			err = t.print("%s", text)
-		}
-		if err != nil || !late {
+		if err := printJSON(t, archiveStatus{!late, s.Lag.Seconds(), s}); err != nil || !late {
 			return err
 		}
 		return &failure{code: exitNo}
@@ -166,7 +150,7 @@ func onClock(at time.Time) string {
 type archiveFlags struct {
 	Archive         string        `env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"Archive the store continuously to a directory or a bucket, so that any second can be brought back."`
 	ArchiveInterval time.Duration `name:"archive-interval" env:"LIMPET_ARCHIVE_INTERVAL" default:"1s" help:"How long a write may wait to be archived (${default})."`
-	keyFlags
+	sealFlags
 }
 
 // archiving is an archiver beside the store of this process. Its troubles never
@@ -184,13 +168,16 @@ func (c *archiveFlags) start(o archive.Options, logger *slog.Logger) (*archiving
 	if c.Archive == "" {
 		return nil, nil
 	}
+	if err := c.sealFlags.check(); err != nil {
+		return nil, failf(exitUsage, "%s", err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	store, err := openTarget(ctx, c.Archive)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	keys, err := c.keys(ctx, store, true)
+	keys, err := c.seal(ctx, store)
 	if err != nil {
 		stop()
 		return nil, err

@@ -40,14 +40,14 @@ func wantTyped(t *testing.T, code int, text string, args ...string) string {
 
 func TestArchive_NothingThere_EveryCommandSaysSo(t *testing.T) {
 	empty := t.TempDir()
-	wantTyped(t, exitNo, "nothing has been archived", "archive", "--status", "--to", empty)
-	wantTyped(t, exitNo, "limpet archive --dir", "restore", "--from", empty, "--dry-run")
-	wantTyped(t, exitNo, "nothing has been archived", "history", "--from", empty)
+	wantTyped(t, exitNotFound, "nothing has been archived", "archive", "--status", "--to", empty)
+	wantTyped(t, exitNotFound, "limpet archive --dir", "restore", "--from", empty, "--at", "now", "--dry-run")
+	wantTyped(t, exitNotFound, "nothing has been archived", "history", "--from", empty)
 	wantTyped(t, exitUsage, "exclude each other", "restore", "--from", empty, "--at", "now", "--before-flush", "--dry-run")
 	wantTyped(t, exitUsage, "--to DIR", "restore", "--from", empty, "--at", "now")
 	wantTyped(t, exitUsage, "-10m", "restore", "--from", empty, "--at", "noon", "--dry-run")
 	wantTyped(t, exitUsage, "--since", "history", "--from", empty, "--since", "noon")
-	wantTyped(t, exitUsage, "s3://bucket", "archive", "--to", "ftp://x/y")
+	wantTyped(t, exitUsage, "s3://", "archive", "--to", "ftp://x/y")
 }
 
 func TestArchive_Status_TellsTheLagAndWhoIsAtWork(t *testing.T) {
@@ -93,7 +93,7 @@ func TestStore_Archive_HoldsEverythingOnceTheStoreHasStopped(t *testing.T) {
 	}
 	<-p.exited
 	// The store writes its times by itself, so the answer is the server's.
-	out := wantTyped(t, 0, "SET k v", "restore", "--from", to, "--to", back)
+	out := wantTyped(t, 0, "SET k v", "restore", "--from", to, "--at", "now", "--to", back)
 	if !strings.Contains(out, "#TS") {
 		t.Errorf("printed %s", out)
 	}
@@ -101,7 +101,7 @@ func TestStore_Archive_HoldsEverythingOnceTheStoreHasStopped(t *testing.T) {
 	if got := again.Do("GET", "k"); got != "v" {
 		t.Errorf("a real server finds %v", got)
 	}
-	wantTyped(t, exitLocal, "is not empty", "restore", "--from", to, "--to", back)
+	wantTyped(t, exitLocal, "is not empty", "restore", "--from", to, "--at", "now", "--to", back)
 }
 
 func TestStore_ArchiveIsTroubled_TheStoreGoesOn(t *testing.T) {

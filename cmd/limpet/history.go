@@ -12,12 +12,12 @@ import (
 
 // historyCmd shows what happened, from an archive.
 type historyCmd struct {
-	From  string `required:"" env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"Where the archive is: a directory or a bucket."`
+	fromFlag
 	Key   string `placeholder:"KEY" help:"Only what may have changed this key."`
 	Since string `placeholder:"TIME" help:"Only from this moment on; as with limpet restore --at."`
 	Until string `placeholder:"TIME" help:"Only up to this moment."`
 	JSON  bool   `name:"json" help:"Print JSON, one command a line."`
-	keyFlags
+	secretFlags
 }
 
 // Run prints one command a line, oldest first. It fails with exitNo when there is
@@ -32,7 +32,7 @@ func (c *historyCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	a, err := openArchive(ctx, store, &c.keyFlags)
+	a, err := openArchive(ctx, store, c.secretFlags)
 	if err != nil {
 		return explainArchive(err, c.From)
 	}

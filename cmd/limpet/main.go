@@ -18,10 +18,6 @@ type commands struct {
 	Up    upCmd    `cmd:"" group:"service" help:"Run it all: store, HTTP API and crawler."`
 	Store storeCmd `cmd:"" group:"service" help:"Run the store alone, a Redis-compatible server."`
 
-	Archive archiveCmd `cmd:"" group:"keep" help:"Archive a data directory continuously, so that any second can be brought back."`
-	Restore restoreCmd `cmd:"" group:"keep" help:"Bring a moment back from an archive, into a new directory."`
-	History historyCmd `cmd:"" group:"keep" help:"Show what happened, to a key or to all, from an archive."`
-
 	Submit   submitCmd   `cmd:"" group:"client" help:"Start the crawl of a domain, or join the one that runs."`
 	Progress progressCmd `cmd:"" group:"client" help:"Show how far a seed is."`
 	Seeds    seedsCmd    `cmd:"" group:"client" help:"List seeds."`
@@ -35,6 +31,13 @@ type commands struct {
 
 	Check  checkCmd  `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
 	Repair repairCmd `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
+	Backup  backupCmd  `cmd:"" group:"backup" help:"Back a data directory up while its server runs: ours, Redis's or Valkey's."`
+	Backups backupsCmd `cmd:"" group:"backup" help:"List backups."`
+	Restore restoreCmd `cmd:"" group:"backup" help:"Fill an empty directory with a backup, or with any moment of an archive."`
+	Verify  verifyCmd  `cmd:"" group:"backup" help:"Restore backups into a scratch directory, load them, and compare."`
+	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups."`
+	Archive archiveCmd `cmd:"" group:"backup" help:"Archive a data directory continuously, so that any second can be brought back."`
+	History historyCmd `cmd:"" group:"backup" help:"Show what happened, to a key or to all, from an archive."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
@@ -89,9 +92,9 @@ func newParser(c *commands, t terminal) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "service", Title: "Service:"},
-			{Key: "keep", Title: "Keeping data safe, the store's or a Redis's:"},
 			{Key: "client", Title: "Clients of a running service:"},
 			{Key: "files", Title: "A store's files, Limpet's or a real Redis's:"},
+			{Key: "backup", Title: "Backups and archives, of any Redis 7:"},
 			{Key: "remote", Title: "Which service:"},
 		}),
 	)

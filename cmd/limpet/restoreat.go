@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,27 +13,17 @@ import (
 	"limpet/vfs"
 )
 
-// restoreCmd brings a state back from an archive, into a directory of its own.
-type restoreCmd struct {
-	From   string `required:"" env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"Where the archive is: a directory or a bucket."`
-	To     string `type:"path" placeholder:"DIR" help:"Data directory to write: empty, or not there yet."`
-	DryRun bool   `name:"dry-run" help:"Tell what would be restored, and write nothing."`
-	JSON   bool   `name:"json" help:"Print JSON."`
-	momentFlags
-	keyFlags
-}
-
-// momentFlags choose a moment; without one it is the newest that is known.
+// momentFlags choose a moment of an archive.
 type momentFlags struct {
 	At            string `placeholder:"TIME" help:"As of this moment: 2026-11-23T14:03:22Z, \"2026-11-23 14:03:22\" or 14:03 in local time, -10m before now."`
 	BeforeCommand uint64 `name:"before-command" placeholder:"N" help:"Just before the command of this number, as limpet history shows it."`
 	BeforeFlush   bool   `name:"before-flush" help:"Just before the newest FLUSHALL, FLUSHDB or mass delete; shows them all."`
 }
 
-// Validate checks what does not need the archive to tell.
-func (c *restoreCmd) Validate() error {
+// check checks what does not need the archive to tell.
+func (m momentFlags) check() error {
 	chosen := 0
-	for _, given := range []bool{c.At != "", c.BeforeCommand != 0, c.BeforeFlush} {
+	for _, given := range []bool{m.At != "", m.BeforeCommand != 0, m.BeforeFlush} {
 		if given {
 			chosen++
 		}
@@ -42,42 +31,34 @@ func (c *restoreCmd) Validate() error {
 	if chosen > 1 {
 		return errors.New("--at, --before-command and --before-flush exclude each other")
 	}
-	if c.To == "" && !c.DryRun {
-		return errors.New("--to DIR says where the data directory is to be written; --dry-run only tells what would be")
-	}
-	if c.At != "" {
-		if _, err := parseMoment(c.At, time.Now()); err != nil {
+	if m.At != "" {
+		if _, err := parseMoment(m.At, time.Now()); err != nil {
 			return fmt.Errorf("--at %w", err)
 		}
 	}
 	return nil
 }
 
-// Run restores, or tells what would be restored.
-func (c *restoreCmd) Run(ctx context.Context, t terminal) error {
-	store, err := openTarget(ctx, c.From)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	a, err := openArchive(ctx, store, &c.keyFlags)
+// fromArchive restores a moment, or tells what would be restored.
+func (c *restoreCmd) fromArchive(ctx context.Context, t terminal, store *target.Store) error {
+	a, err := openArchive(ctx, store, c.secretFlags)
 	if err != nil {
 		return explainArchive(err, c.From)
 	}
 	p, err := c.plan(ctx, t, a)
 	if err != nil {
-		return c.explain(err)
+		return c.explainMoment(err)
 	}
 	if !c.DryRun {
 		if err := a.Restore(ctx, p, vfs.OS(), c.To); err != nil {
-			return c.explain(err)
+			return c.explainMoment(err)
 		}
 	}
-	return c.tell(t, p)
+	return c.tellMoment(t, p)
 }
 
-func openArchive(ctx context.Context, store *target.Store, k *keyFlags) (*archive.Archive, error) {
-	keys, err := k.keys(ctx, store, false)
+func openArchive(ctx context.Context, store *target.Store, f secretFlags) (*archive.Archive, error) {
+	keys, err := f.open(ctx, store, false)
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +78,6 @@ func (c *restoreCmd) plan(ctx context.Context, t terminal, a *archive.Archive) (
 		return a.PlanAt(ctx, at)
 	case c.BeforeCommand != 0:
 		return a.PlanBeforeCommand(ctx, c.BeforeCommand)
-	case !c.BeforeFlush:
-		return a.PlanEnd(ctx)
 	}
 	found, err := a.Flushes(ctx, mostFlushes)
 	if err != nil {
@@ -141,7 +120,7 @@ type restoredTo struct {
 	Note     string    `json:"note,omitempty"`
 }
 
-func (c *restoreCmd) tell(t terminal, p *archive.Plan) error {
+func (c *restoreCmd) tellMoment(t terminal, p *archive.Plan) error {
 	r := restoredTo{
 		Success: true, At: p.At, Clock: "archiver", Command: p.Command, Timeline: p.Timeline.Number, Base: int64(p.Base.Seq), Note: p.Note,
 	}
@@ -161,11 +140,7 @@ func (c *restoreCmd) tell(t terminal, p *archive.Plan) error {
 		r.Dir = c.To
 	}
 	if c.JSON {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		return t.print("%s", text)
+		return printJSON(t, r)
 	}
 	verb := "restored to"
 	if c.DryRun {
@@ -200,8 +175,8 @@ func (c *restoreCmd) tell(t terminal, p *archive.Plan) error {
 	return nil
 }
 
-// explain says why nothing was restored, and what can be.
-func (c *restoreCmd) explain(err error) error {
+// explainMoment says why nothing was restored, and what can be.
+func (c *restoreCmd) explainMoment(err error) error {
 	var gap *archive.GapError
 	switch {
 	case errors.As(err, &gap):
@@ -233,13 +208,13 @@ func explainArchive(err error, from string) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, archive.ErrEmpty):
-		return failf(exitNo, "nothing has been archived at %s", from).
+		return failf(exitNotFound, "nothing has been archived at %s", from).
 			with("begin:  limpet archive --dir DIR --to %s", from)
 	case errors.Is(err, sealed.ErrNeedsKey):
-		return failf(exitLocal, "the archive is encrypted").
-			with("Give the private key with --identities FILE, or the passphrase with --passphrase-file FILE.")
+		return failf(exitRefused, "the archive is encrypted").
+			with("open:   --passphrase-file FILE or --identity FILE")
 	case errors.Is(err, sealed.ErrWrongKey):
-		return failf(exitLocal, "the archive is encrypted for another key").with("Nothing has been written.")
+		return failf(exitRefused, "the archive is encrypted for another key").with("Nothing has been written.")
 	case errors.Is(err, archive.ErrDamaged) || errors.Is(err, sealed.ErrDamaged) || errors.Is(err, sealed.ErrTruncated):
 		return failf(exitLocal, "%s", err).
 			with("What lies before it can be restored: choose an earlier moment with --at. Nothing has been written.")

@@ -51,7 +51,7 @@ var inRedisTerms = map[string]func(value string) []string{
 // ownStoreFlags are flags with a value that mean nothing to redis-server.
 var ownStoreFlags = map[string]bool{
 	"log-format": true, "log-level": true, "archive": true, "archive-interval": true,
-	"recipients": true, "identities": true, "passphrase-file": true,
+	"recipient": true, "identity": true, "passphrase-file": true,
 }
 
 // bindWord is the host of a HOST:PORT as bind has it.

@@ -77,7 +77,7 @@ func (r *restore) prepare() error {
 	if len(entries) > 0 {
 		return fmt.Errorf("archive: restore into %s: it holds %s: %w", r.dir, entries[0].Name(), ErrNotEmpty)
 	}
-	return r.fs.MkdirAll(r.temp, 0o755)
+	return vfs.MkdirDurable(r.fs, r.temp, 0o755)
 }
 
 // clear removes an unfinished restore.
@@ -188,8 +188,5 @@ func (r *restore) publish() error {
 	if err := r.fs.Rename(r.temp, filepath.Join(r.dir, r.dirName)); err != nil {
 		return err
 	}
-	if err := r.fs.SyncDir(r.dir); err != nil {
-		return err
-	}
-	return r.fs.SyncDir(filepath.Dir(filepath.Clean(r.dir)))
+	return r.fs.SyncDir(r.dir)
 }

@@ -77,7 +77,7 @@ func (d dir) put(_ context.Context, key string, r io.Reader, exclusive bool) err
 			return ErrExists
 		}
 	}
-	if err := d.makeDirs(filepath.Join(d.root, partials)); err != nil {
+	if err := vfs.MkdirDurable(d.fs, filepath.Join(d.root, partials), 0o750); err != nil {
 		return err
 	}
 	temp := filepath.Join(d.root, partials, rand.Text())
@@ -108,7 +108,7 @@ func (d dir) writeSynced(name string, r io.Reader) error {
 func (d dir) name(temp, name string, exclusive bool) (err error) {
 	parent := filepath.Dir(name)
 	for range nameTries {
-		if err = d.makeDirs(parent); err != nil {
+		if err = vfs.MkdirDurable(d.fs, parent, 0o750); err != nil {
 			return err
 		}
 		if exclusive {
@@ -160,24 +160,6 @@ func (d dir) lock() (io.Closer, error) {
 		}
 		<-d.clock.After(5 * time.Millisecond)
 	}
-}
-
-// makeDirs makes a directory and those that lead to it, durably.
-func (d dir) makeDirs(name string) error {
-	if info, err := d.fs.Stat(name); err == nil && info.IsDir() {
-		return nil
-	}
-	parent := filepath.Dir(name)
-	if parent == name {
-		return nil
-	}
-	if err := d.makeDirs(parent); err != nil {
-		return err
-	}
-	if err := d.fs.Mkdir(name, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return d.fs.SyncDir(parent)
 }
 
 func (d dir) get(_ context.Context, key string) (io.ReadCloser, error) {

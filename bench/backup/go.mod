@@ -1,0 +1,3 @@
+module limpet/bench/backup
+
+go 1.26.0
