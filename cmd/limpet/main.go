@@ -36,6 +36,8 @@ type commands struct {
 	Check  checkCmd  `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
 	Repair repairCmd `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
 
+	Doctor doctorCmd `cmd:"" group:"files" help:"Look for what will lose data one day: files, server, compose file, machine."`
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
