@@ -63,3 +63,7 @@ bench: test-deps ## the store beside redis-server, in the same run (BENCH_KEYS=1
 .PHONY: bench-crawl
 bench-crawl: test-deps ## pages a second beside colly, on the same site in the same run
 	cd bench/crawl && $(GO) run .
+
+.PHONY: bench-check
+bench-check: test-deps ## limpet check beside redis-check-aof, on the same log of 2 GB
+	cd bench/check && $(GO) run .
