@@ -67,3 +67,7 @@ bench-crawl: test-deps ## pages a second beside colly, on the same site in the s
 .PHONY: bench-backup
 bench-backup: test-deps ## what hot backups cost the server that is copied (BACKUP_MB=64 for a short one)
 	cd bench/backup && $(GO) run .
+
+.PHONY: bench-check
+bench-check: test-deps ## limpet check beside redis-check-aof, on the same log of 2 GB
+	cd bench/check && $(GO) run .

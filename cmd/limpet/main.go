@@ -29,8 +29,8 @@ type commands struct {
 	Audit    auditCmd    `cmd:"" group:"client" help:"Count a seed anew and compare."`
 	Export   exportCmd   `cmd:"" group:"client" help:"Write the features of crawled pages as JSON lines or CSV."`
 
-	Check  checkCmd  `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
-	Repair repairCmd `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
+	Check   checkCmd   `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
+	Repair  repairCmd  `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
 	Backup  backupCmd  `cmd:"" group:"backup" help:"Back a data directory up while its server runs: ours, Redis's or Valkey's."`
 	Backups backupsCmd `cmd:"" group:"backup" help:"List backups."`
 	Restore restoreCmd `cmd:"" group:"backup" help:"Fill an empty directory with a backup, or with any moment of an archive."`
@@ -38,6 +38,8 @@ type commands struct {
 	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups."`
 	Archive archiveCmd `cmd:"" group:"backup" help:"Archive a data directory continuously, so that any second can be brought back."`
 	History historyCmd `cmd:"" group:"backup" help:"Show what happened, to a key or to all, from an archive."`
+
+	Doctor doctorCmd `cmd:"" group:"files" help:"Look for what will lose data one day: files, server, compose file, machine."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -1,0 +1,3 @@
+module limpet/bench/check
+
+go 1.26.0
