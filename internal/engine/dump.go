@@ -239,14 +239,15 @@ func (d *dump) rest() {
 
 // spoolGate makes writers wait while too much of a dump is on its way out.
 type spoolGate struct {
-	size atomic.Int64
-	peak atomic.Int64
-	mu   sync.Mutex
-	free *sync.Cond
+	limit int64 // maxSpool, but for tests
+	size  atomic.Int64
+	peak  atomic.Int64
+	mu    sync.Mutex
+	free  *sync.Cond
 }
 
 func newSpoolGate() *spoolGate {
-	g := &spoolGate{}
+	g := &spoolGate{limit: maxSpool}
 	g.free = sync.NewCond(&g.mu)
 	return g
 }
@@ -256,7 +257,7 @@ func (g *spoolGate) set(n int) {
 	if int64(n) > g.peak.Load() {
 		g.peak.Store(int64(n))
 	}
-	if was > maxSpool && n <= maxSpool {
+	if was > g.limit && int64(n) <= g.limit {
 		g.mu.Lock()
 		g.free.Broadcast()
 		g.mu.Unlock()
@@ -265,11 +266,11 @@ func (g *spoolGate) set(n int) {
 
 // throttle is called without the engine's lock.
 func (g *spoolGate) throttle() {
-	if g.size.Load() <= maxSpool {
+	if g.size.Load() <= g.limit {
 		return
 	}
 	g.mu.Lock()
-	for g.size.Load() > maxSpool {
+	for g.size.Load() > g.limit {
 		g.free.Wait()
 	}
 	g.mu.Unlock()

@@ -330,8 +330,9 @@ func wantSound(t *testing.T, c *client) {
 func TestSnapshot_StuckWriter_HoldsWritersUpAtTheBoundAndNotBefore(t *testing.T) {
 	e := start(t, vfs.NewMem(), Options{NoAppendOnly: true})
 	c := connect(t, e)
-	const n = 1000
-	fill(t, c, n, 100_000)
+	const n, bound = 1000, 4 << 20
+	e.dumping.limit = bound
+	fill(t, c, n, 10_000)
 	w := newStuckWriter()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -341,12 +342,12 @@ func TestSnapshot_StuckWriter_HoldsWritersUpAtTheBoundAndNotBefore(t *testing.T)
 	var overwritten sync.WaitGroup
 	var count atomic.Int64
 	overwritten.Go(func() {
-		for i := range n { // each saves its bucket's 100 KB values first
+		for i := range n { // each saves its bucket's 10 KB values first
 			c.must("SET", key(i), "small")
 			count.Add(1)
 		}
 	})
-	eventually(t, "the bound is reached", func() bool { return e.dumping.size.Load() > maxSpool })
+	eventually(t, "the bound is reached", func() bool { return e.dumping.size.Load() > bound })
 	passed := make(chan struct{})
 	go func() { e.dumping.throttle(); close(passed) }()
 	select {
@@ -354,7 +355,7 @@ func TestSnapshot_StuckWriter_HoldsWritersUpAtTheBoundAndNotBefore(t *testing.T)
 		t.Error("a batch passes though the bound is reached")
 	case <-time.After(20 * time.Millisecond):
 	}
-	if most := e.dumping.peak.Load(); most > maxSpool+8<<20 { // one bucket more
+	if most := e.dumping.peak.Load(); most > bound+1<<20 { // one bucket more
 		t.Errorf("%d bytes on their way", most)
 	}
 	cancel()
