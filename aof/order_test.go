@@ -105,7 +105,7 @@ func TestStart_OverATornTail_KeepsItBeforeItCuts(t *testing.T) {
 		"create D/A.1.incr.aof.cut-1767323045678", "write D/A.1.incr.aof.cut-1767323045678 11",
 		"sync D/A.1.incr.aof.cut-1767323045678", "syncdir D",
 		"truncate D/A.1.incr.aof 74", "sync D/A.1.incr.aof",
-		"syncdir /data", "sync D/A.1.incr.aof", "syncdir D",
+		"syncdir /data", "sync D/A.1.incr.aof", "sync D/A.manifest", "syncdir D",
 		"write D/A.1.incr.aof 23")
 	if len(s.units) != len(units) || s.done.Cut.Bytes != 11 || s.done.Cut.Torn.Commands != 2 || s.done.Commands != 2 {
 		t.Errorf("replayed %q, %+v", s.units, s.done.Cut)

@@ -13,8 +13,8 @@ import (
 
 // OpenIncr opens the last incr file for appending, or begins the first. The log
 // must have been replayed. What was replayed is made durable first: the process
-// that wrote it may have died without a sync, and what is built on it from here
-// must not outlive it.
+// that wrote it may have died without a sync, or cp has brought it here, and what
+// is built on it from here must not outlive it.
 func (d *Dir) OpenIncr() (*Writer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -26,6 +26,11 @@ func (d *Dir) OpenIncr() (*Writer, error) {
 	}
 	for _, e := range d.manifest.Live() {
 		if err := vfs.SyncFile(d.fs, d.in(e.Name)); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.manifest.Incrs) > 0 { // else there is none, or a new one follows
+		if err := vfs.SyncFile(d.fs, d.in(d.manifestName())); err != nil {
 			return nil, err
 		}
 	}

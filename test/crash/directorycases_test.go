@@ -182,11 +182,11 @@ func loadCases() []directoryCase {
 		{name: "base newer than all", files: with(whole, base1, version(whole[base1], "0099")), theirs: "refuses: Can't handle RDB format version 99", ours: "refuses: version 99"},
 		{name: "base of Redis 7.2", files: with(whole, base1, version(whole[base1], "0011")), theirs: "refuses: Can't handle RDB format version 11", ours: "n=3", why: "we read up to version 12 (trap J)",
 			theirs3: "refuses: Can't handle RDB format version 11"}, // until the next rewrite
-		{name: "base of more databases than configured", args: one, files: with(whole, base1, rdbOf("n=1", "3/n=7")), theirs: "refuses: configured to handle more than 1 databases", ours: "refuses: only 1 are configured"},
+		{name: "base of more databases than configured", args: one, files: with(whole, base1, rdbOf("n=1", "3/n=7")), theirs: "refuses: configured to handle more than 1 databases", ours: "refuses: only 1 databases are configured"},
 		{name: "log of more databases than configured", args: one, files: with(whole, incr1, logOf("SELECT 3", "SET n 7")), theirs: "n=7", ours: "refuses: only 1 databases are configured",
 			why: "Redis puts what follows into database 0"},
 		{name: "dump of more databases than configured", args: append([]string{"--appendonly", "no"}, one...), files: map[string]string{"dump.rdb": rdbOf("3/n=7")},
-			theirs: "refuses: configured to handle more than 1 databases", ours: "refuses: only 1 are configured"},
+			theirs: "refuses: configured to handle more than 1 databases", ours: "refuses: only 1 databases are configured"},
 	}
 }
 

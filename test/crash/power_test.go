@@ -481,3 +481,21 @@ func wantSoundDump(t *testing.T, where string, disk vfs.FS) {
 		t.Errorf("%s: dump.rdb: %v", where, err)
 	}
 }
+
+// A directory may have come here by cp, or from a process that was killed, a moment
+// ago, and be in the kernel's memory alone. What is acknowledged on top of it is
+// not lost with it.
+func TestPowerCut_SoonAfterACopy_KeepsTheCopyAndWhatWasBuiltOnIt(t *testing.T) {
+	dir, log, _ := tenPages(t)
+	disk := vfs.NewCrash()
+	copyTorn(t, disk, home, dir, log)
+	db := open(t, home, limpet.Options{FS: disk, Fsync: limpet.Always})
+	complete(t, session(db), 10)
+	after := disk.LoseUnsynced()
+	closeDB(t, db)
+	db = open(t, home, limpet.Options{FS: after})
+	if counter, pages, states := counted(t, session(db)); counter != 11 || pages != 11 || states != 11 {
+		t.Errorf("counter %d, %d pages, %d states, want 11 of each", counter, pages, states)
+	}
+	closeDB(t, db)
+}
