@@ -48,7 +48,7 @@ func lastSegment(ctx context.Context, s Store, timeline, hint uint64) (uint64, e
 		return 0, err
 	}
 	if n == 0 && group > 0 {
-		group, n = 0, 0
+		group = 0
 		if n, err = lastOfGroup(ctx, s, timeline, 0); err != nil {
 			return 0, err
 		}

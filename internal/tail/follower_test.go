@@ -51,7 +51,7 @@ func TestNext_DatabaseAndTimes_AreCarriedOverTheCut(t *testing.T) {
 	r := new(reading)
 	at := time.Unix(1767323000, 0)
 	s.append(aof.AppendCommand(nil, "SELECT", "3"))
-	r.readAll(t, f)
+	r.readOn(t, f)
 	caughtUp := s.clock.Now()
 	s.clock.Advance(time.Second)
 	s.append(aof.AppendTimestamp(nil, at))
@@ -59,10 +59,10 @@ func TestNext_DatabaseAndTimes_AreCarriedOverTheCut(t *testing.T) {
 	s.append(aof.AppendTimestamp(nil, at.Add(time.Second)))
 	s.write(1)
 	s.append(aof.AppendTimestamp(nil, at.Add(2*time.Second))) // what it dates is not there yet
-	r.readAll(t, f)
+	r.readOn(t, f)
 	s.rotate()
 	s.write(1)
-	r.readAll(t, f)
+	r.readOn(t, f)
 	if len(r.blocks) != 3 {
 		t.Fatalf("%d blocks", len(r.blocks))
 	}
@@ -83,7 +83,7 @@ func TestNext_MaxBlock_EndsBlocksAtCommands(t *testing.T) {
 	s.write(50)
 	f := s.follow(Options{MaxBlock: 100})
 	r := new(reading)
-	r.readAll(t, f)
+	r.readOn(t, f)
 	r.wantNumbers(t, 1, 50)
 	if len(r.blocks) < 10 {
 		t.Errorf("%d blocks", len(r.blocks))
@@ -225,7 +225,7 @@ func TestNext_SourceChangedUnderUs_IsABreakWithItsReason(t *testing.T) {
 			s.write(4)
 			f := s.follow(Options{})
 			r := new(reading)
-			r.readAll(t, f)
+			r.readOn(t, f)
 			c.change(t, s)
 			var b *Break
 			for range 3 { // what is left of a file that is gone comes first
@@ -300,7 +300,7 @@ func TestResume_NothingMissing_GoesOnAtTheByte(t *testing.T) {
 	s.write(3)
 	r := new(reading)
 	f := s.follow(Options{})
-	r.readAll(t, f)
+	r.readOn(t, f)
 	f.Close()
 	s.write(2)
 	s.rotate() // a rewrite that has not ended: both files are named
@@ -349,7 +349,7 @@ func TestResume_SourceIsAnother_SaysWhy(t *testing.T) {
 			s.write(4)
 			f := s.follow(Options{})
 			r := new(reading)
-			r.readAll(t, f)
+			r.readOn(t, f)
 			p := r.point()
 			c.change(&p)
 			var b *Break
@@ -365,7 +365,7 @@ func TestResume_NewerBase_IsPendingAgain(t *testing.T) {
 	s.write(1)
 	f := s.follow(Options{})
 	r := new(reading)
-	r.readAll(t, f)
+	r.readOn(t, f)
 	p := r.point()
 	p.Base, p.BaseInode = 0, 0 // as if it had been read before that base
 	must(t, f.Resume(p))

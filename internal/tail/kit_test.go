@@ -137,6 +137,14 @@ func (r *reading) readAll(t *testing.T, f *Follower) *Break {
 	}
 }
 
+// readOn is readAll where nothing is to break.
+func (r *reading) readOn(t *testing.T, f *Follower) {
+	t.Helper()
+	if broken := r.readAll(t, f); broken != nil {
+		t.Fatal(broken)
+	}
+}
+
 // take checks a block against the one before.
 func (r *reading) take(t *testing.T, b *Block) {
 	t.Helper()
