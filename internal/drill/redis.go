@@ -8,6 +8,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"regexp"
 	"strconv"
 	"strings"
@@ -124,10 +125,12 @@ func await(ctx context.Context, socket string, c *redis.Client, exited <-chan st
 	}
 }
 
-// said is the last lines of a log, without the stamps before them.
+// said is the last lines of a log, without the stamps before them, nor the figures
+// in which a server that has found a damaged RDB ends.
 func said(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
-	lines = lines[max(0, len(lines)-3):]
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "[info]") })
+	lines = lines[max(0, len(lines)-4):]
 	for i, line := range lines {
 		if _, text, ok := strings.Cut(line, " # "); ok {
 			line = text

@@ -135,7 +135,7 @@ func (l *commitLog) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.written == l.appended:
+	case !l.pending():
 	case l.always() || !l.free():
 		l.wake.Signal()
 	default:
@@ -171,7 +171,7 @@ func (l *commitLog) free() bool {
 // passOn has the goroutine go on with what came while the file was in our hands.
 // l.mu is held.
 func (l *commitLog) passOn() {
-	if l.stalled || len(l.buf) > 0 {
+	if l.stalled || l.pending() {
 		l.wake.Signal()
 	}
 }

@@ -546,3 +546,30 @@ func TestLog_WithoutAlways_AFailedWriteIsNotAcknowledged(t *testing.T) {
 		}
 	}
 }
+
+// A unit may change a key and have nothing to say of it to the log. Its reply is
+// settled all the same, whoever is at the file meanwhile.
+func TestLog_AUnitWithoutARecord_IsSettledUnderEveryPolicy(t *testing.T) {
+	for _, policy := range []Policy{EverySec, Always, No} {
+		old, next := newFakeFile(), newFakeFile()
+		l, _ := startLog(t, old, policy)
+		l.put("a", 1)
+		l.put("", 2)
+		if err := l.wait(2); err != nil {
+			t.Fatalf("%v: %v", policy, err)
+		}
+		old.set(func() { old.hold = true })
+		l.put("b", 3)
+		rotated := l.rotateHere(func(logFile) (logFile, error) { return next, nil })
+		l.put("", 4)
+		old.set(func() { old.hold = false })
+		if err := <-rotated; err != nil {
+			t.Fatal(err)
+		}
+		l.append(nil, 5)
+		again := l.rotateHere(func(logFile) (logFile, error) { return newFakeFile(), nil })
+		if err := errors.Join(<-again, l.wait(5)); err != nil {
+			t.Fatalf("%v: %v", policy, err)
+		}
+	}
+}

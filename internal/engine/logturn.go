@@ -13,7 +13,7 @@ func (l *commitLog) run() {
 			l.rotate()
 			continue
 		}
-		if len(l.buf) > 0 && !l.writing {
+		if l.pending() && !l.writing {
 			l.write(&l.buf, l.appended)
 		}
 		if l.broken == nil && l.syncWanted() && !l.turning {
@@ -52,8 +52,12 @@ func (l *commitLog) todo() bool {
 	case l.cut != nil:
 		return !l.writing && !l.turning
 	}
-	return len(l.buf) > 0 && !l.writing || l.syncWanted() && !l.turning
+	return l.pending() && !l.writing || l.syncWanted() && !l.turning
 }
+
+// pending tells whether something was appended that is not written. It may have no
+// bytes: not every change needs a record. l.mu is held.
+func (l *commitLog) pending() bool { return l.written < l.appended }
 
 // syncWanted tells whether something in the file is to be synced now. l.mu is
 // held.
@@ -123,7 +127,7 @@ func (l *commitLog) advance(err error, reached *uint64, seq uint64) {
 // meanwhile waits in buf. l.mu is held, and let go meanwhile.
 func (l *commitLog) rotate() {
 	r := l.cut
-	if len(r.before) > 0 {
+	if l.written < r.seq {
 		l.write(&r.before, r.seq)
 	}
 	if l.broken == nil {
