@@ -14,7 +14,7 @@ import (
 
 // The commands of a manual run as they stand there; behind each stands its exit
 // code.
-func runFilesManual(t *testing.T, page, dir string, change *strings.Replacer) (ran int) {
+func runPage(t *testing.T, page, dir string, change *strings.Replacer) (ran int) {
 	t.Helper()
 	text := readFile(t, filepath.Join("../../docs", page))
 	for _, c := range regexp.MustCompile(`(?m)^\$ (.*\S)\s+# (\d+)$`).FindAllStringSubmatch(text, -1) {
@@ -45,7 +45,7 @@ func volumes(t *testing.T) (dir string) {
 }
 
 func TestManual_OfRepair_RunsAsItStands(t *testing.T) {
-	if ran := runFilesManual(t, "repair.md", volumes(t), strings.NewReplacer()); ran != 7 {
+	if ran := runPage(t, "repair.md", volumes(t), strings.NewReplacer()); ran != 7 {
 		t.Errorf("%d commands in it", ran)
 	}
 }
@@ -69,7 +69,7 @@ func TestManual_OfDoctor_RunsAsItStands(t *testing.T) {
 	dir := volumes(t)
 	s := testredis.Start(t, testredis.Options{Args: []string{"--appendonly", "yes"}})
 	writeFile(t, filepath.Join(dir, "docker-compose.yml"), "services: {redis: {image: redis:7}}\n")
-	if ran := runFilesManual(t, "doctor.md", dir, strings.NewReplacer("127.0.0.1:6379", s.Addr())); ran != 3 {
+	if ran := runPage(t, "doctor.md", dir, strings.NewReplacer("127.0.0.1:6379", s.Addr())); ran != 3 {
 		t.Errorf("%d commands in it", ran)
 	}
 }
