@@ -3,6 +3,7 @@ package backup
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,9 +115,12 @@ func TestPrune_WhileARestoreReads_NoFileGoes(t *testing.T) {
 		plain := openDir(t, mem)
 		old := put(t, plain, c, start)
 		put(t, plain, c, start.Add(time.Hour))
+		var mu sync.Mutex // entries are read side by side
 		var reader error
 		began, n := false, step
 		s := openDir(t, vfs.NewFaulty(mem, func(op vfs.Op) vfs.Fault {
+			mu.Lock()
+			defer mu.Unlock()
 			if n--; n == -1 {
 				began = true
 				// From its lease on until it ends, nothing that it reads may go.
