@@ -19,7 +19,7 @@ build: ## build bin/limpet
 
 .PHONY: test
 test: test-deps lint ## install what the tests need, then run all of them (at most 15 minutes)
-	LIMPET_SEED=$(SEED) $(GO) test -timeout 14m $(PKGS)
+	LIMPET_SEED=$(SEED) $(GO) test -timeout 14m $$($(GO) list $(PKGS) | grep -vxF "$$($(GO) list $(RACE))")
 	LIMPET_SEED=$(SEED) $(GO) test -timeout 10m -race $(RACE)
 	LIMPET_SEED=$(SEED) scripts/fuzz.sh 2000x
 
@@ -27,7 +27,7 @@ test: test-deps lint ## install what the tests need, then run all of them (at mo
 # `make torture`; they print their seed.
 SEED ?= 1
 
-# Everything concurrent runs a second time under the race detector.
+# Everything concurrent runs under the race detector.
 RACE = . ./vfs ./clock ./aof ./server ./internal/target ./internal/backup ./internal/hotcopy ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli ./internal/tail ./internal/archive
 
 # What the tests start for real: redis-server, nginx, and the HTML
