@@ -16,7 +16,7 @@ import (
 // realDir is what a real server leaves behind: a base, an incr and a dump.
 func realDir(t *testing.T) string {
 	t.Helper()
-	s := testredis.Start(t, testredis.Options{Dir: shortDir(t), Args: []string{"--appendonly", "yes", "--aof-timestamp-enabled", "yes"}})
+	s := testredis.Start(t, testredis.Options{Dir: shortDir(t), Args: []string{"--appendonly", "yes"}})
 	s.Do("SET", "a", "1")
 	s.Do("BGREWRITEAOF")
 	eventually(t, "a rewrite", func() bool {

@@ -274,7 +274,7 @@ func TestDamage_Table(t *testing.T) {
 // The last commands are cut at every byte: a prefix is kept, whole units only.
 func TestDamage_CutAtEveryByte_KeepsTheWholeUnits(t *testing.T) {
 	d := newDir(t)
-	const units = 8
+	const units = 5
 	for cut := d.second.start(all - units); cut < int64(len(d.second.log)); cut++ {
 		d.files[secondName] = d.second.log[:cut]
 		disk := d.disk(t, vfs.NewMem())
@@ -297,7 +297,7 @@ func TestDamage_CutAtEveryByte_KeepsTheWholeUnits(t *testing.T) {
 func TestDamage_FlippedBits_KeepAPrefix(t *testing.T) {
 	rng := modeltest.Rand(t)
 	d := newDir(t)
-	for range modeltest.Rounds(300) {
+	for range modeltest.Rounds(100) {
 		at := rng.IntN(len(d.first.log))
 		b := bytes.Clone(d.first.log)
 		b[at] ^= 1 << rng.IntN(8)

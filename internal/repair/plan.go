@@ -33,7 +33,7 @@ type Plan struct {
 	Notes   []string        `json:"notes,omitempty"`
 	Log     *check.Log      `json:"-"` // nil when there are only dumps
 	names   *aof.Manifest   // the new manifest, nil for a single file
-	exact   map[string]bool // said already
+	said    map[string]bool // notes that were
 }
 
 // FilePlan is what becomes of one file.
@@ -106,7 +106,7 @@ func MakePlan(ctx context.Context, fsys vfs.FS, from string, o Options) (*Plan, 
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{From: from, Report: r, exact: map[string]bool{}}
+	p := &Plan{From: from, Report: r, said: map[string]bool{}}
 	for path, problem := range r.All {
 		switch problem.Code {
 		case check.Unreadable:
@@ -153,8 +153,8 @@ func (p *Plan) planDumps(o Options) error {
 }
 
 func (p *Plan) notef(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !p.exact[note] {
-		p.exact[note] = true
+	if note := fmt.Sprintf(format, args...); !p.said[note] {
+		p.said[note] = true
 		p.Notes = append(p.Notes, note)
 	}
 }

@@ -39,9 +39,9 @@ import (
 // before the first SELECT, and never took place.
 
 const (
-	longRun       = 16      // commands that are no coincidence
-	mostTries     = 1000    // places that are tried
-	mostAccounted = 1 << 20 // bytes of a damaged command that are looked into
+	longRun     = 16      // commands that are no coincidence
+	mostTries   = 1000    // places that are tried
+	mostDamaged = 1 << 20 // bytes of a damaged command that are looked into
 )
 
 // resyncer looks for the place where a file goes on.
@@ -341,7 +341,7 @@ func (s *resyncer) single(from, to int64) bool {
 // oneByte tells whether one byte, put right, makes one command of all that lies
 // between two places, and whether that can be a SELECT, MULTI or EXEC.
 func (s *resyncer) oneByte(from, to int64) (one, risky bool) {
-	if to <= from || to-from > mostAccounted {
+	if to <= from || to-from > mostDamaged {
 		return false, false
 	}
 	b := make([]byte, to-from)

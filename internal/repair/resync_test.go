@@ -50,7 +50,7 @@ func TestResync_AnyDamage_KeepsWholeUnitsInTheirDatabase(t *testing.T) {
 		dbs[i] = db
 	}
 	wentOn := 0
-	for range modeltest.Rounds(100) {
+	for range modeltest.Rounds(50) {
 		d := newDir(t)
 		d.first = h
 		b := bytes.Clone(h.log)
