@@ -3,14 +3,17 @@ package engine
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"limpet/internal/testredis"
 )
 
 // -0 is a score of its own: replies show it. Where it was added to a large sorted
-// set it survives in the log and in RDBs; small ones make it 0, as in Redis, and so
-// does a base of commands, whose first ZADD makes a small set.
+// set it survives in the log and in RDBs; small ones make it 0, as in Redis. A base of
+// commands grows the set through its small form: its first 128 members lose the sign,
+// and which these are depends, in a real server, on the random seed of its hash. So
+// there the number is compared and not the sign.
 func TestRestart_MinusZeroScores_AreWhatTheRealServerKeeps(t *testing.T) {
 	for _, form := range []string{"yes", "no"} {
 		dir, args := t.TempDir(), []string{"--appendonly", "yes", "--aof-use-rdb-preamble", form}
@@ -36,7 +39,11 @@ func TestRestart_MinusZeroScores_AreWhatTheRealServerKeeps(t *testing.T) {
 				if f := real.Do("ZSCORE", at[0], at[1]).(float64); math.Signbit(f) {
 					theirs = "-0"
 				}
-				if ours := c.must("ZSCORE", at[0], at[1]); ours != theirs {
+				ours := c.must("ZSCORE", at[0], at[1])
+				if grown := form == "no" && when == "from the base"; grown && at[0] == "large" {
+					ours, theirs = strings.TrimPrefix(ours, "-"), strings.TrimPrefix(theirs, "-")
+				}
+				if ours != theirs {
 					t.Errorf("preamble %s, %s: %s: have %s, redis-server %s", form, when, at, ours, theirs)
 				}
 			}
@@ -70,7 +77,7 @@ func TestRestart_MinusZeroScores_AreWhatTheRealServerKeeps(t *testing.T) {
 		}
 		// And a real server reads our base as its own.
 		taken := testredis.Start(t, testredis.Options{Dir: dir, Args: args})
-		if f := taken.Do("ZSCORE", "large", "minus99").(float64); f != 0 || math.Signbit(f) != (form == "yes") {
+		if f := taken.Do("ZSCORE", "large", "minus99").(float64); f != 0 || form == "yes" && !math.Signbit(f) {
 			t.Errorf("preamble %s: redis-server reads %v in our base", form, f)
 		}
 	}
