@@ -22,7 +22,7 @@ func bindAddresses(args []string, _ string, _ bool) (string, error) {
 }
 
 // savePoints is save: pairs of seconds and changes. The first line replaces the
-// default, others add to it, and "" clears what came before.
+// default, others add to it, "" clears what came before, and a bare save adds nothing.
 func savePoints(args []string, before string, given bool) (string, error) {
 	if len(args) == 1 && args[0] == "" {
 		return "", nil
@@ -36,11 +36,10 @@ func savePoints(args []string, before string, given bool) (string, error) {
 			return "", errSave
 		}
 	}
-	points := strings.Join(args, " ")
 	if given && before != "" {
-		points = before + " " + points
+		args = append([]string{before}, args...)
 	}
-	return points, nil
+	return strings.Join(args, " "), nil
 }
 
 const errSave = refusal("Invalid save parameters")
