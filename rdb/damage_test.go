@@ -189,15 +189,15 @@ func TestDecoder_RandomDamage_NeverPanics(t *testing.T) {
 func TestDecoder_HostileLengths_TakeLittleMemory(t *testing.T) {
 	huge := []byte{len64, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF}
 	for name, body := range map[string][]byte{
-		"string":     join([]byte{typeString, 1, 'k'}, huge),
-		"beyond int": {typeString, 1, 'k', len64, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
-		"key":        join([]byte{typeString}, huge),
+		"string":     join([]byte{TypeString, 1, 'k'}, huge),
+		"beyond int": {TypeString, 1, 'k', len64, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
+		"key":        join([]byte{TypeString}, huge),
 		"list":       join([]byte{typeList, 1, 'k'}, huge),
 		"hash":       join([]byte{typeHash, 1, 'k'}, huge),
 		"zset":       join([]byte{typeZSet2, 1, 'k'}, huge),
 		"nodes":      join([]byte{typeListQuicklist2, 1, 'k'}, huge),
 		"stream":     join([]byte{typeStream2, 1, 'k'}, huge),
-		"lzf":        join([]byte{typeString, 1, 'k', lenSpecial | encLZF, 3}, huge, []byte{0, 'a', 0}),
+		"lzf":        join([]byte{TypeString, 1, 'k', lenSpecial | encLZF, 3}, huge, []byte{0, 'a', 0}),
 		"groups":     join([]byte{typeStream2, 1, 'k', 0, 0, 0, 0, 0, 0, 0, 0, 0}, huge),
 		"pending":    join([]byte{typeStream2, 1, 'k', 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 'g', 0, 0, 0}, huge),
 		"module":     join([]byte{typeModule2, 1, 'k', 5, moduleString}, huge),
@@ -234,7 +234,7 @@ func TestDecodeValue_WrongInside_IsRefused(t *testing.T) {
 		{"unknown type", 8, nil},
 		{"type of later", 26, nil},
 		{"module of 4.0-rc", typeModulePreGA, []byte{1}},
-		{"something behind", typeString, []byte{1, 'a', 'b'}},
+		{"something behind", TypeString, []byte{1, 'a', 'b'}},
 		{"nothing", typeSet, []byte{0}},
 		{"empty listpack", TypeHashListpack, str(listpackOf())},
 		{"hash of three", TypeHashListpack, str(listpackOf("a", "b", "c"))},
@@ -274,9 +274,9 @@ func TestDecodeValue_WrongInside_IsRefused(t *testing.T) {
 			[]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 'g', 0, 0, 0, 0, 0, 1, 'g', 0, 0, 0, 0, 0}},
 		{"stream with a consumer twice", typeStream2,
 			join([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 'g', 0, 0, 0, 0, 2, 1, 'c'}, make([]byte, 9), []byte{1, 'c'}, make([]byte, 9))},
-		{"lzf of wrong length", typeString, []byte{lenSpecial | encLZF, 2, 2, 0, 'a'}},
-		{"unknown string encoding", typeString, []byte{lenSpecial | 4}},
-		{"unknown length", typeString, []byte{0x82, 1}},
+		{"lzf of wrong length", TypeString, []byte{lenSpecial | encLZF, 2, 2, 0, 'a'}},
+		{"unknown string encoding", TypeString, []byte{lenSpecial | 4}},
+		{"unknown length", TypeString, []byte{0x82, 1}},
 		{"encoding for a length", typeSet, []byte{lenSpecial, 1, 1, 'a'}},
 	} {
 		v, err := DecodeValue(payload(12, c.typ, c.body), DecoderOptions{})

@@ -31,7 +31,7 @@ func (d *valueDecoder) value(typ byte) Value {
 func (d *valueDecoder) typed(typ byte) Value {
 	r := d.r
 	switch typ {
-	case typeString:
+	case TypeString:
 		r.begin("string")
 		return String(r.string())
 	case typeList:

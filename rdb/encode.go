@@ -9,11 +9,20 @@ import (
 	"limpet/internal/listpack"
 )
 
-// encoding is a value about to be written: its type, and how to write the rest
-// once the key stands between the two.
+// encoding is a value about to be written: its type, and the rest, which follows
+// once the key stands between the two: one string, or what rest writes.
 type encoding struct {
-	typ   byte
-	write func(*writer) error
+	typ  byte
+	one  []byte
+	rest func(*writer) error // nil for one string
+}
+
+func (e encoding) write(w *writer) error {
+	if e.rest != nil {
+		return e.rest(w)
+	}
+	w.string(e.one)
+	return w.err
 }
 
 var errEmpty = errors.New("a collection without elements cannot be saved")
@@ -22,7 +31,7 @@ var errEmpty = errors.New("a collection without elements cannot be saved")
 func encodingOf(v Value) (encoding, error) {
 	switch v := v.(type) {
 	case String:
-		return stringOf(typeString, v), nil
+		return stringOf(TypeString, v), nil
 	case List:
 		return encodeList(v)
 	case Nodes:
@@ -42,9 +51,11 @@ func encodingOf(v Value) (encoding, error) {
 	case ZSetSeq:
 		return encodeZSetSeq(v)
 	case *Stream:
-		return encoding{typeStream2, func(w *writer) error { return writeStream(w, v) }}, nil
+		return encoding{typ: typeStream2, rest: func(w *writer) error { return writeStream(w, v) }}, nil
 	case Packed:
 		return encodePacked(v)
+	case *Packed:
+		return encodePacked(*v)
 	case Module:
 		return encodeModule(v), nil
 	}
@@ -53,7 +64,7 @@ func encodingOf(v Value) (encoding, error) {
 
 // stringOf is a value that is one string, whatever lies in it.
 func stringOf(typ byte, b []byte) encoding {
-	return encoding{typ, func(w *writer) error { w.string(b); return w.err }}
+	return encoding{typ: typ, one: b}
 }
 
 func encodePacked(p Packed) (encoding, error) {
@@ -65,7 +76,7 @@ func encodePacked(p Packed) (encoding, error) {
 			s = append(s, l.Get(off, nil))
 		}
 		return encodeSet(s)
-	case TypeSetIntset, TypeHashListpack, TypeZSetListpack:
+	case TypeString, TypeSetIntset, TypeHashListpack, TypeZSetListpack:
 		return stringOf(p.Type, p.Data), nil
 	}
 	return encoding{}, fmt.Errorf("packed value of type %d: %w", p.Type, ErrUnsupported)
@@ -106,7 +117,7 @@ func encodeNodes(v ListSeq) (encoding, error) {
 	if v.Len == 0 {
 		return encoding{}, errEmpty
 	}
-	return encoding{typeListQuicklist2, func(w *writer) error {
+	return encoding{typ: typeListQuicklist2, rest: func(w *writer) error {
 		n := 0
 		w.length(uint64(v.Len))
 		for node := range v.All {
@@ -156,7 +167,7 @@ func encodeSetSeq(v SetSeq) (encoding, error) {
 	if v.Len == 0 {
 		return encoding{}, errEmpty
 	}
-	return encoding{typeSet, func(w *writer) error {
+	return encoding{typ: typeSet, rest: func(w *writer) error {
 		n := 0
 		w.length(uint64(v.Len))
 		for m := range v.All {
@@ -197,7 +208,7 @@ func encodeHashSeq(v HashSeq) (encoding, error) {
 	if v.Len == 0 {
 		return encoding{}, errEmpty
 	}
-	return encoding{typeHash, func(w *writer) error {
+	return encoding{typ: typeHash, rest: func(w *writer) error {
 		n := 0
 		w.length(uint64(v.Len))
 		for name, value := range v.All {
@@ -253,7 +264,7 @@ func encodeZSetSeq(v ZSetSeq) (encoding, error) {
 	if v.Len == 0 {
 		return encoding{}, errEmpty
 	}
-	return encoding{typeZSet2, func(w *writer) error {
+	return encoding{typ: typeZSet2, rest: func(w *writer) error {
 		n := 0
 		w.length(uint64(v.Len))
 		for name, score := range v.All {

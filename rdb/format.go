@@ -21,7 +21,6 @@ const (
 
 // Types of values, as they stand before a key.
 const (
-	typeString        = 0
 	typeList          = 1
 	typeSet           = 2
 	typeZSet          = 3 // scores as text
@@ -52,6 +51,7 @@ const (
 
 // Types of [Packed] values, which are types of values too.
 const (
+	TypeString       byte = 0
 	TypeSetIntset    byte = 11
 	TypeHashListpack byte = 16 // since version 10
 	TypeZSetListpack byte = 17 // since version 10

@@ -16,7 +16,7 @@ func moduleName(id uint64) string {
 }
 
 func encodeModule(m Module) encoding {
-	return encoding{typeModule2, func(w *writer) error {
+	return encoding{typ: typeModule2, rest: func(w *writer) error {
 		w.length(m.ID)
 		w.raw(m.Body)
 		w.length(moduleEOF)

@@ -246,7 +246,7 @@ func file(version int, body []byte) []byte {
 }
 
 func TestDecoder_EveryVersion_IsRead(t *testing.T) {
-	body := []byte{opSelectDB, 1, opExpire, 0x10, 0x27, 0, 0, typeString, 1, 'k', 1, 'v'}
+	body := []byte{opSelectDB, 1, opExpire, 0x10, 0x27, 0, 0, TypeString, 1, 'k', 1, 'v'}
 	for version := 1; version <= MaxVersion; version++ {
 		es, err := decode(bytes.NewReader(file(version, body)), DecoderOptions{})
 		want := []Entry{{DB: 1, Key: []byte("k"), ExpireAtMs: 10_000_000, Value: String("v")}}
@@ -258,7 +258,7 @@ func TestDecoder_EveryVersion_IsRead(t *testing.T) {
 
 func TestDecoder_EveryOperation_IsUnderstood(t *testing.T) {
 	ms := func(n int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(n)) }
-	key := func(name string) []byte { return join([]byte{typeString}, str([]byte(name)), []byte{0}) }
+	key := func(name string) []byte { return join([]byte{TypeString}, str([]byte(name)), []byte{0}) }
 	d := NewDecoder(bytes.NewReader(file(12, join(
 		[]byte{opFunctionPreGA}, str([]byte("lib")), str([]byte("LUA")), []byte{1}, str([]byte("about")), str([]byte("code")),
 		[]byte{opModuleAux}, appendLength(nil, moduleID("testmodul", 1)), []byte{moduleUint, 2, moduleString, 1, 'x', moduleEOF},
@@ -295,7 +295,7 @@ func TestDecoder_Newer_IsSaidToBeNewer(t *testing.T) {
 			t.Errorf("%.9q: %v", b, err)
 		}
 	}
-	if _, err := DecodeValue(payload(13, typeString, str([]byte("v"))), DecoderOptions{}); !errors.Is(err, ErrNewer) {
+	if _, err := DecodeValue(payload(13, TypeString, str([]byte("v"))), DecoderOptions{}); !errors.Is(err, ErrNewer) {
 		t.Error(err)
 	}
 }

@@ -55,14 +55,16 @@ type Member struct {
 	Score float64
 }
 
-// Packed is a small collection in its on-disk bytes: a listpack, or an [Intset]
-// for TypeSetIntset. Fields and members are followed by their value or score;
-// members are in ascending order of score, then name.
+// Packed is a value that is one string on disk: a small collection in its on-disk
+// bytes, which are a listpack, or an [Intset] for TypeSetIntset. Fields and members
+// are followed by their value or score; members are in ascending order of score,
+// then name. A Decoder gives strings as [String]; to an Encoder they may be Packed
+// too, and a pointer to a Packed that is used again and again spares allocations.
 //
 // From a Decoder the bytes are valid in every respect. To an Encoder they must
 // be: it copies them as they are.
 type Packed struct {
-	Type byte // TypeHashListpack, TypeZSetListpack, TypeSetListpack or TypeSetIntset
+	Type byte // TypeString, TypeHashListpack, TypeZSetListpack, TypeSetListpack or TypeSetIntset
 	Data []byte
 }
 

@@ -17,6 +17,8 @@ type rdbForm struct {
 	// since the log says when they go.
 	isBase bool
 	enc    *rdb.Encoder
+	key    []byte // of the entry, used again for the next one
+	values keyspace.Packer
 }
 
 func (f *rdbForm) begin(d *dump) error {
@@ -29,7 +31,8 @@ func (f *rdbForm) begin(d *dump) error {
 }
 
 func (f *rdbForm) entry(db int, key string, e keyspace.Entry) error {
-	return f.enc.Entry(rdb.Entry{DB: db, Key: []byte(key), ExpireAtMs: e.Deadline, Value: keyspace.ToRDB(e.Object)})
+	f.key = append(f.key[:0], key...)
+	return f.enc.Entry(rdb.Entry{DB: db, Key: f.key, ExpireAtMs: e.Deadline, Value: f.values.ToRDB(e.Object)})
 }
 
 func (f *rdbForm) end() error { return f.enc.Close() }

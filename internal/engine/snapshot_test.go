@@ -589,3 +589,25 @@ func TestSnapshot_Flush_KeepsWhatWasThere(t *testing.T) {
 		t.Errorf("%v, %d keys, want 5000", err, w.keys(t))
 	}
 }
+
+// A walk makes no garbage of what one string holds on disk: for millions of keys it
+// would set off the collector in the middle of a rewrite, which takes both cores.
+func TestRDBForm_SmallValues_CostNoAllocation(t *testing.T) {
+	e := start(t, vfs.NewMem(), Options{})
+	c := connect(t, e)
+	c.must("SET", "text", "value")
+	c.must("SET", "number", "7")
+	c.must("HSET", "hash", "f", "v")
+	c.must("SADD", "ints", "1", "2")
+	c.must("ZADD", "zset", "1", "m")
+	f := &rdbForm{enc: rdb.NewEncoder(io.Discard, rdb.EncoderOptions{})}
+	for key, entry := range e.ks.DB(0).All() {
+		if n := testing.AllocsPerRun(1000, func() {
+			if err := f.entry(0, key, entry); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", key, n)
+		}
+	}
+}

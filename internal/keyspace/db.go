@@ -90,15 +90,14 @@ func (db *DB) Set(key []byte, o Object, deadline int64) (isNew bool) {
 
 // SetText is Set for a string, which it copies, and Touch in one.
 func (db *DB) SetText(key, text []byte, deadline int64) (isNew bool) {
-	r := textRecord(key, text, deadline)
 	p, meta := db.table.Edit(key)
 	if p == nil {
-		db.insert(key, r).Stamp = db.ks.Seq
+		db.insert(key, textRecord(key, text, deadline)).Stamp = db.ks.Seq
 		db.newest = db.ks.Seq
 		return true
 	}
 	was := (*p).deadline()
-	*p = r
+	*p = (*p).withText(key, text, deadline)
 	meta.Stamp = db.ks.Seq
 	db.newest = db.ks.Seq
 	db.moved(key, was, deadline)

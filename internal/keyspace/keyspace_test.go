@@ -160,7 +160,7 @@ func TestSnapshot_SeesEachKeyOnceAsItWasAtTheCut(t *testing.T) {
 	name := func(db int, key string) string { return fmt.Sprint(db, " ", key) }
 	change := func() {
 		db, key := ks.DB(rng.IntN(3)), []byte(strconv.Itoa(rng.IntN(4000)))
-		switch rng.IntN(8) {
+		switch rng.IntN(9) {
 		case 0, 1:
 			db.Delete(key)
 		case 2: // in place
@@ -179,6 +179,8 @@ func TestSnapshot_SeesEachKeyOnceAsItWasAtTheCut(t *testing.T) {
 			if rng.IntN(3000) == 0 {
 				db.Flush()
 			}
+		case 6: // in place, often
+			db.SetText(key, strconv.AppendInt([]byte("text"), int64(rng.IntN(1000)), 10), int64(rng.IntN(2)*rng.IntN(1000)))
 		default:
 			db.Put(key, NewString([]byte(strconv.Itoa(rng.IntN(1000)))))
 		}
@@ -187,7 +189,7 @@ func TestSnapshot_SeesEachKeyOnceAsItWasAtTheCut(t *testing.T) {
 		if l, ok := e.Object.(*list.List); ok {
 			return fmt.Sprint("list of ", l.Len(), " until ", e.Deadline)
 		}
-		return fmt.Sprint(e.Object, " until ", e.Deadline)
+		return fmt.Sprintf("%q until %d", textOf(e.Object), e.Deadline)
 	}
 	for range modeltest.Rounds(20) {
 		for range 6000 {
@@ -224,6 +226,41 @@ func TestSnapshot_SeesEachKeyOnceAsItWasAtTheCut(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Fatalf("%d keys seen, %d at the cut, and not the same", len(got), len(want))
 		}
+	}
+}
+
+func textOf(o Object) string { return string(ToRDB(o).(rdb.Packed).Data) }
+
+// A string is overwritten where it lies when the new one fits there exactly.
+func TestSetText_OverEachForm_IsTheNewString(t *testing.T) {
+	texts := []string{"", "7", "8", "-9223372036854775808", "one", "two", "three", strings.Repeat("x", maxPacked), strings.Repeat("y", maxPacked+1)}
+	for _, was := range texts {
+		for _, is := range texts {
+			for _, deadlines := range [][2]int64{{0, 0}, {0, 5}, {5, 0}, {5, 6}} {
+				ks := New(1)
+				db := ks.DB(0)
+				db.SetText([]byte("key"), []byte(was), deadlines[0])
+				if db.SetText([]byte("key"), []byte(is), deadlines[1]) {
+					t.Error("an old key is new")
+				}
+				e, _, ok := db.Edit([]byte("key"))
+				if !ok {
+					t.Fatalf("%q over %q: the key is gone", is, was)
+				}
+				if text := textOf(e.Object); text != is || e.Deadline != deadlines[1] {
+					t.Errorf("%q over %q, %v: %q until %d", is, was, deadlines, text, e.Deadline)
+				}
+				if want := min(deadlines[1], 1); int64(db.Volatile()) != want {
+					t.Errorf("%v: %d keys with a deadline", deadlines, db.Volatile())
+				}
+			}
+		}
+	}
+	ks := New(1)
+	key, text := []byte("key"), []byte("value-000000001")
+	ks.DB(0).SetText(key, text, 0)
+	if n := testing.AllocsPerRun(100, func() { text[10]++; ks.DB(0).SetText(key, text, 0) }); n != 0 {
+		t.Errorf("%v allocations to overwrite a string with one as long", n)
 	}
 }
 

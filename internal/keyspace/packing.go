@@ -22,30 +22,57 @@ type Packing struct {
 	ZSet zset.Limits
 }
 
+// Packer gives values as an RDB file takes them. A snapshot has one, since it asks
+// for millions: what one string holds on disk costs no memory but the first time.
+type Packer struct {
+	one    rdb.Packed
+	digits [20]byte // of an Int
+}
+
+// ToRDB is a value as an RDB file takes it. It shares memory with the object and
+// with the Packer, and is good until either is used again.
+func (p *Packer) ToRDB(o Object) rdb.Value {
+	if !p.pack(o) {
+		return ToRDB(o)
+	}
+	return &p.one
+}
+
+// pack tells whether o is one string on disk.
+func (p *Packer) pack(o Object) (ok bool) {
+	switch v := o.(type) {
+	case Bytes:
+		p.one, ok = rdb.Packed{Type: rdb.TypeString, Data: v}, true
+	case *Short:
+		p.one, ok = rdb.Packed{Type: rdb.TypeString, Data: v.Bytes()}, true
+	case Int:
+		p.one, ok = rdb.Packed{Type: rdb.TypeString, Data: strconv.AppendInt(p.digits[:0], int64(v), 10)}, true
+	case *hash.Hash:
+		p.one.Type = rdb.TypeHashListpack
+		p.one.Data, ok = v.Packed()
+	case *set.Set:
+		p.one.Type = rdb.TypeSetIntset
+		p.one.Data, ok = v.Packed()
+	case *zset.ZSet:
+		p.one.Type = rdb.TypeZSetListpack
+		p.one.Data, ok = v.Packed()
+	}
+	return ok
+}
+
 // ToRDB is a value as an RDB file takes it. It shares memory with the object and
 // is good until the object changes.
 func ToRDB(o Object) rdb.Value {
+	var p Packer
+	if p.pack(o) {
+		return p.one
+	}
 	switch v := o.(type) {
-	case Bytes:
-		return rdb.String(v)
-	case *Short:
-		return rdb.String(v.Bytes())
-	case Int:
-		return rdb.String(strconv.AppendInt(nil, int64(v), 10))
 	case *hash.Hash:
-		if l, ok := v.Packed(); ok {
-			return rdb.Packed{Type: rdb.TypeHashListpack, Data: l}
-		}
 		return rdb.HashSeq{Len: v.Len(), All: v.All()}
 	case *set.Set:
-		if ints, ok := v.Packed(); ok {
-			return rdb.Packed{Type: rdb.TypeSetIntset, Data: ints}
-		}
 		return rdb.SetSeq{Len: v.Len(), All: v.All()}
 	case *zset.ZSet:
-		if l, ok := v.Packed(); ok {
-			return rdb.Packed{Type: rdb.TypeZSetListpack, Data: l}
-		}
 		return rdb.ZSetSeq{Len: v.Len(), All: v.ByRank(0, v.Len(), true)}
 	case *list.List:
 		return rdb.ListSeq{Len: v.NodeCount(), All: nodes(v)}

@@ -109,7 +109,7 @@ func packed(kind uint32, key []byte, valueLen int, deadline int64) *record {
 	r.keyLen, r.rest = uint32(len(key)), kind|uint32(valueLen)
 	if deadline != 0 {
 		r.rest |= volatile
-		binary.NativeEndian.PutUint64(r.bytes(headSize, wordSize), uint64(deadline))
+		r.setDeadline(deadline)
 	}
 	copy(r.bytes(r.valueAt()+valueLen, len(key)), key)
 	return r
@@ -137,6 +137,11 @@ func (r *record) valueAt() int {
 func (r *record) value() []byte { return r.bytes(r.valueAt(), int(r.rest&valueMask)) }
 
 func (r *record) setInt(n Int) { binary.NativeEndian.PutUint64(r.value(), uint64(n)) }
+
+// setDeadline is for packed records that have one.
+func (r *record) setDeadline(ms int64) {
+	binary.NativeEndian.PutUint64(r.bytes(headSize, wordSize), uint64(ms))
+}
 
 // Key is the key, of the same memory as the record.
 func (r *record) Key() string {
@@ -184,6 +189,26 @@ func (r *record) with(key []byte, o Object, deadline int64) *record {
 		}
 	}
 	return newRecord(key, o, deadline)
+}
+
+// withText is the record with this string instead, in the smallest of its forms. A
+// string as long as the one before takes its place: what is overwritten again and
+// again makes no garbage.
+func (r *record) withText(key, text []byte, deadline int64) *record {
+	n, isInt := resp.ParseInt(text)
+	inPlace := (deadline != 0) == (r.rest&volatile != 0)
+	switch {
+	case inPlace && isInt && r.kind() == kindInt:
+		r.setInt(Int(n))
+	case inPlace && !isInt && r.kind() == kindShort && len(text) == int(r.rest&valueMask):
+		copy(r.value(), text)
+	default:
+		return textRecord(key, text, deadline)
+	}
+	if deadline != 0 {
+		r.setDeadline(deadline)
+	}
+	return r
 }
 
 // packs tells whether a value goes into a packed record.
