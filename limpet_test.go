@@ -252,7 +252,7 @@ func TestShutdown_TellsTheOwnerAndKeepsServingUntilClose(t *testing.T) {
 	do(t, db, "SHUTDOWN")
 	select {
 	case <-db.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("Done was not closed")
 	}
 	for range 20 { // more than there are sessions in the pool

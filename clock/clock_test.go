@@ -94,7 +94,7 @@ func TestFake_ZeroTimer_FiresAtOnce(t *testing.T) {
 
 func TestFake_AwaitWaiters_SeesAGoroutineArrive(t *testing.T) {
 	f := NewFake(start)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	woken := make(chan time.Time)
 	go func() { woken <- <-f.After(time.Second) }()

@@ -70,7 +70,7 @@ func openScreen(t *testing.T) *screen {
 // to it.
 func (s *screen) await(text string) string {
 	s.t.Helper()
-	const patience = 10 * time.Second
+	const patience = time.Minute
 	timeout := false
 	timer := time.AfterFunc(patience, func() {
 		s.mu.Lock()

@@ -15,7 +15,7 @@ import (
 	"limpet/server"
 )
 
-const replyTimeout = 10 * time.Second
+const replyTimeout = time.Minute
 
 // client is a raw connection: what it gets back is bytes, not values.
 type client struct {
