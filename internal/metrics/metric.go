@@ -14,6 +14,7 @@ type Metric struct {
 	Type   string // counter or gauge
 	Labels []string
 	Help   string
+	Field  string // of INFO that it shows; "" for what comes from elsewhere
 
 	desc *prometheus.Desc
 	kind prometheus.ValueType
@@ -21,12 +22,16 @@ type Metric struct {
 
 // Gauge is a metric that may go up and down.
 func Gauge(name, help string, labels ...string) *Metric {
-	return &Metric{name, "gauge", labels, help, prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue}
+	return newMetric(name, help, labels, "gauge", prometheus.GaugeValue)
 }
 
 // Counter is a metric that only rises, until what it counts is started anew.
 func Counter(name, help string, labels ...string) *Metric {
-	return &Metric{name, "counter", labels, help, prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue}
+	return newMetric(name, help, labels, "counter", prometheus.CounterValue)
+}
+
+func newMetric(name, help string, labels []string, kind string, value prometheus.ValueType) *Metric {
+	return &Metric{Name: name, Type: kind, Labels: labels, Help: help, desc: prometheus.NewDesc(name, help, labels, nil), kind: value}
 }
 
 // Desc is what registries know the metric by.

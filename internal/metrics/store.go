@@ -123,7 +123,9 @@ func (a storeAnswer) syncs(s sink) {
 func storeMetrics() []*Metric {
 	all := []*Metric{storeUp, storeAnswerTime, storeInfo, storeKeys, storeVolatileKeys, storeAppendFsync}
 	for _, f := range slices.Concat(storeFields, syncFields) {
-		all = append(all, f.metric)
+		m := *f.metric
+		m.Field = f.name
+		all = append(all, &m)
 	}
 	return all
 }
