@@ -148,6 +148,7 @@ func (c *upCmd) openStore(logger *slog.Logger) (*embedded, redis.UniversalClient
 		if err != nil {
 			return nil, nil, failf(exitUsage, "--store: %s", err)
 		}
+		o.ContextTimeoutEnabled = true // else a server that hangs would hold up health and metrics
 		return nil, redis.NewClient(o), nil
 	}
 	l, err := listen("--store-addr", c.StoreAddr)

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	scrapeTimeout = 5 * time.Second
+	scrapeTimeout = 3 * time.Second
 	// censusAge is how old the count over all seeds may be in a scrape: it walks
 	// the registry, and two scrapers must not double the work.
 	censusAge = 10 * time.Second

@@ -83,7 +83,9 @@ func TestProbe_IsAskedOnceAMinute_AndRefreshesBesideTheScrapes(t *testing.T) {
 		q.want(t, 1, 1)
 	}
 	q.now.Advance(time.Minute)
-	q.get() // begins to ask, and does not wait for it
+	if n, err := q.get(); n != 1 || err != nil { // begins to ask, and does not wait for it
+		t.Errorf("%d, %v", n, err)
+	}
 	eventually(t, "it is asked again", func() bool { return q.asked.Load() == 2 })
 	q.want(t, 1, 2)
 	q.reply <- 2
