@@ -272,6 +272,12 @@ func TestInfo_Limpet_TellsHowLongChangesWaitForASync(t *testing.T) {
 	if synced["limpet_last_sync_time_ms"] != fmt.Sprint(now.Now().UnixMilli()) || synced["limpet_unsynced_changes"] != "0" {
 		t.Errorf("synced at %s, now is %d", synced["limpet_last_sync_time_ms"], now.Now().UnixMilli())
 	}
+	c.must("CONFIG", "SET", "appendfsync", "no")
+	now.Advance(time.Hour)
+	c.must("SET", "k", "w")
+	if got := waited(); got != "0" {
+		t.Errorf("a change of just now has waited for %s ms", got)
+	}
 	if plain := c.must("INFO"); strings.Contains(plain, "limpet_unsynced") {
 		t.Error("INFO without arguments has our own fields")
 	}
