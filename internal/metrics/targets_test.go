@@ -138,7 +138,7 @@ func TestBackups_TellTheNewestAndTheNewestDrill(t *testing.T) {
 	}
 	s := scraped(t, c)
 	s.want(t, "one", map[string]any{
-		"limpet_backups_up": 1, "limpet_backups": 1, "limpet_backup_last_timestamp_seconds": float64(entry.Time.UnixMilli())/1000,
+		"limpet_backups_up": 1, "limpet_backups": 1, "limpet_backup_last_timestamp_seconds": float64(entry.Time.UnixMilli()) / 1000,
 		"limpet_backup_last_verified_timestamp_seconds":     float64(start.Add(time.Hour).Unix()),
 		"limpet_backup_last_verification_timestamp_seconds": float64(start.Add(time.Hour).Unix()),
 		"limpet_backup_last_verification_ok":                1,
