@@ -28,11 +28,11 @@ test: test-deps lint ## install what the tests need, then run all of them (at mo
 SEED ?= 1
 
 # Everything concurrent runs under the race detector.
-RACE = . ./vfs ./clock ./aof ./server ./internal/target ./internal/backup ./internal/hotcopy ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli ./internal/tail ./internal/archive
+RACE = . ./vfs ./clock ./aof ./server ./internal/target ./internal/backup ./internal/hotcopy ./internal/engine ./internal/fetch ./internal/tracking ./internal/crawl ./internal/api ./internal/cli ./internal/tail ./internal/archive ./internal/metrics
 
-# What the tests start for real: redis-server, nginx, and the HTML
-# documentation that is used as a site nobody here wrote.
-DEBS = redis-server redis-tools e2fsprogs mount nginx-light python3.11-doc postgresql-doc-15 wget zstd age
+# What the tests start for real: redis-server, nginx, promtool (of prometheus), and
+# the HTML documentation that is used as a site nobody here wrote.
+DEBS = redis-server redis-tools e2fsprogs mount nginx-light python3.11-doc postgresql-doc-15 wget zstd age prometheus
 
 .PHONY: test-deps
 test-deps: ## install or name the Debian packages that the tests need

@@ -36,6 +36,7 @@ type Stats struct {
 	BaseBytes     int64     // the base alone (aof_base_size)
 	BufferedBytes int64     // not yet in a file, up to 64 MiB before writers wait (aof_buffer_length)
 	Unsynced      uint64    // changes, each a command, transaction or script, that a power cut would take (aof_pending_bio_fsync: whether there are any)
+	UnsyncedSince time.Time // since when one of them waits, to the second; zero when there is none
 	LastSync      time.Time // end of the log's last sync; Open where there was none
 	SlowSyncs     int64     // that took more than a second (aof_delayed_fsync)
 	LogError      error     // why the log's file is broken and writes are refused; nil when it is sound (aof_last_write_status)

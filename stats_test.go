@@ -179,8 +179,14 @@ func TestStats_UnsyncedAndBroken_AreTold(t *testing.T) {
 	if s := db.Stats(); s.Unsynced != 2 || s.Changes != 3 {
 		t.Errorf("unsynced %d, changes %d, want 2 and 3", s.Unsynced, s.Changes)
 	}
+	if s := db.Stats(); !before.UnsyncedSince.IsZero() || s.UnsyncedSince.Before(before.LastSync) || s.UnsyncedSince.After(time.Now()) {
+		t.Errorf("unsynced since %v, and before anything was written since %v", s.UnsyncedSince, before.UnsyncedSince)
+	}
 	release()
-	eventually(t, func() bool { s := db.Stats(); return s.Unsynced == 0 && s.LastSync.After(before.LastSync) })
+	eventually(t, func() bool {
+		s := db.Stats()
+		return s.Unsynced == 0 && s.UnsyncedSince.IsZero() && s.LastSync.After(before.LastSync)
+	})
 
 	var full atomic.Bool
 	full.Store(true)

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"limpet/internal/archive"
+	"limpet/internal/metrics"
 	"limpet/internal/target"
 	"limpet/vfs"
 )
@@ -24,6 +26,7 @@ type archiveCmd struct {
 	MaxLag   time.Duration `name:"max-lag" default:"30s" help:"With --status: exit code 1 when more time than that is missing (${default})."`
 	JSON     bool          `name:"json" help:"With --status: print JSON."`
 	sealFlags
+	metricsFlag
 	logFlags
 }
 
@@ -32,7 +35,7 @@ func (c *archiveCmd) Validate() error {
 	if c.Interval < 10*time.Millisecond {
 		return fmt.Errorf("--interval %v: want 10ms or more", c.Interval)
 	}
-	return c.sealFlags.check()
+	return errors.Join(c.sealFlags.check(), c.metricsFlag.Validate())
 }
 
 // Run archives until a signal ends it.
@@ -49,12 +52,20 @@ func (c *archiveCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
+	m, err := openMetrics(c.MetricsAddr)
+	if err != nil {
+		return err
+	}
 	logger := c.logger(t.err)
 	logger.Info("archiving", "dir", c.Dir, "to", store.String(), "interval", c.Interval)
 	a := archive.New(store, archive.Options{
 		Dir: c.Dir, DirName: c.Appenddirname, FileName: c.Appendfilename, Interval: c.Interval, Keys: keys,
 		Source: sourceName(c.Dir), Holder: holderName(), Logger: logger,
 	})
+	o := metrics.Options{Logger: logger}
+	m.serve(logger, metrics.NewArchiver(func() (archive.Progress, bool) { return begun(a.Progress()) }, o),
+		metrics.NewDirectory(metrics.Directory{Dir: c.Dir, DirName: c.Appenddirname, FileName: c.Appendfilename}, o))
+	defer m.close()
 	if err := a.Run(ctx); err != nil {
 		return explainArchiver(err, c.To)
 	}
@@ -156,8 +167,9 @@ type archiveFlags struct {
 // archiving is an archiver beside the store of this process. Its troubles never
 // stop the store.
 type archiving struct {
-	stop context.CancelFunc
-	done chan struct{}
+	stop    context.CancelFunc
+	done    chan struct{}
+	current atomic.Pointer[archive.Archiver] // that is at work, or was last
 }
 
 // archiveTries is how long an archiver waits that finds another one at work.
@@ -184,13 +196,15 @@ func (c *archiveFlags) start(o archive.Options, logger *slog.Logger) (*archiving
 	}
 	o.FS, o.Interval, o.Keys, o.Logger = vfs.OS(), c.ArchiveInterval, keys, logger
 	o.Source, o.Holder = sourceName(o.Dir), holderName()
-	a := &archiving{stop, make(chan struct{})}
+	a := &archiving{stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
 		defer func() { _ = store.Close() }()
 		logger.Info("archiving", "to", store.String(), "interval", o.Interval)
 		for {
-			err := archive.New(store, o).Run(ctx)
+			archiver := archive.New(store, o)
+			a.current.Store(archiver)
+			err := archiver.Run(ctx)
 			if err == nil || ctx.Err() != nil {
 				if err != nil {
 					logger.Warn("the archive was left before everything was in it; the next start ships the rest", "error", err)

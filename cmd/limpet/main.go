@@ -18,6 +18,8 @@ type commands struct {
 	Up    upCmd    `cmd:"" group:"service" help:"Run it all: store, HTTP API and crawler."`
 	Store storeCmd `cmd:"" group:"service" help:"Run the store alone, a Redis-compatible server."`
 
+	Exporter exporterCmd `cmd:"" group:"service" help:"Serve metrics of a store, its files, archive and backups to Prometheus: Limpet's or any Redis 7's."`
+
 	Submit   submitCmd   `cmd:"" group:"client" help:"Start the crawl of a domain, or join the one that runs."`
 	Progress progressCmd `cmd:"" group:"client" help:"Show how far a seed is."`
 	Seeds    seedsCmd    `cmd:"" group:"client" help:"List seeds."`

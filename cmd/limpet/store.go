@@ -12,6 +12,7 @@ import (
 
 	"limpet/internal/archive"
 	"limpet/internal/conf"
+	"limpet/internal/metrics"
 )
 
 // storeCmd runs the embedded store alone. It has two faces that lead to the same
@@ -19,6 +20,7 @@ import (
 type storeCmd struct {
 	storeFlags
 	archiveFlags
+	metricsFlag
 	logFlags
 	Insecure bool `env:"LIMPET_INSECURE" help:"Listen beyond loopback without a password. Anyone who reaches the port may do anything."`
 
@@ -50,7 +52,7 @@ var inRedisTerms = map[string]func(value string) []string{
 
 // ownStoreFlags are flags with a value that mean nothing to redis-server.
 var ownStoreFlags = map[string]bool{
-	"log-format": true, "log-level": true, "archive": true, "archive-interval": true,
+	"log-format": true, "log-level": true, "archive": true, "archive-interval": true, "metrics-addr": true,
 	"recipient": true, "identity": true, "passphrase-file": true,
 }
 
@@ -102,7 +104,9 @@ func splitStoreArgs(args []string) []string {
 
 // Validate checks what does not need the machine to tell. Whether the address is
 // guarded depends on the rest of the configuration.
-func (c *storeCmd) Validate() error { return guarded("--store-addr", c.StoreAddr, "", "", true) }
+func (c *storeCmd) Validate() error {
+	return errors.Join(guarded("--store-addr", c.StoreAddr, "", "", true), c.metricsFlag.Validate())
+}
 
 // Run runs the store until a signal or SHUTDOWN ends it.
 func (c *storeCmd) Run(ctx context.Context, k *kong.Context, t terminal) error {
@@ -121,26 +125,37 @@ func (c *storeCmd) Run(ctx context.Context, k *kong.Context, t terminal) error {
 		return failf(exitLocal, "cannot write to the log file %s: %s", s.at(s.Get("logfile")), reason(err))
 	}
 	logger := c.loggerTo(logs, s.level)
+	m, err := openMetrics(c.MetricsAddr)
+	if err != nil {
+		return err
+	}
 	doors, err := s.openDoors(logger)
 	if err != nil {
+		m.close()
 		return s.explainDoor(err)
 	}
 	s.tellMissing(logger)
 	e, err := s.serve(doors, logger)
 	if err != nil {
+		m.close()
 		return err
 	}
 	e.archiving, err = c.archiveFlags.start(archive.Options{
 		Dir: s.Get("dir"), DirName: s.Get("appenddirname"), FileName: s.Get("appendfilename"),
 	}, logger)
 	if err != nil {
+		m.close()
 		return errors.Join(err, e.stop())
 	}
+	m.serve(logger, e.metricsOf(metrics.Directory{
+		Dir: s.Get("dir"), DirName: s.Get("appenddirname"), FileName: s.Get("appendfilename"), DumpName: s.Get("dbfilename"),
+	}, logger)...)
 	defer s.writePIDFile(logger)()
 	logger.Info("the store is ready for Redis clients", "addr", doors.String(), "dir", s.Get("dir"), "appendfsync", s.Get("appendfsync"))
 	s.tellSupervisor("READY=1")
 	err = e.ended(ctx)
 	logger.Info("stopping")
+	m.close()
 	if stopErr := e.stop(); err == nil {
 		err = stopErr
 	}

@@ -16,6 +16,7 @@ import (
 	"limpet/internal/crawl"
 	"limpet/internal/feature"
 	"limpet/internal/fetch"
+	"limpet/internal/metrics"
 	"limpet/internal/tracking"
 )
 
@@ -147,6 +148,7 @@ func (c *upCmd) openStore(logger *slog.Logger) (*embedded, redis.UniversalClient
 		if err != nil {
 			return nil, nil, failf(exitUsage, "--store: %s", err)
 		}
+		o.ContextTimeoutEnabled = true // else a server that hangs would hold up health and metrics
 		return nil, redis.NewClient(o), nil
 	}
 	l, err := listen("--store-addr", c.StoreAddr)
@@ -165,7 +167,8 @@ func (c *upCmd) openStore(logger *slog.Logger) (*embedded, redis.UniversalClient
 
 // serve runs the API and the crawler over a store until something ends them.
 func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *embedded, l net.Listener, logger *slog.Logger) error {
-	tracker := tracking.New(client, tracking.Options{RecordURL: recordURL, OnAudit: auditLog(logger)})
+	audits := new(api.Audits)
+	tracker := tracking.New(client, tracking.Options{RecordURL: recordURL, OnAudit: onAudit(audits, logger)})
 	if err := c.checkStore(ctx, tracker, logger); err != nil {
 		return err
 	}
@@ -183,9 +186,12 @@ func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *
 		Tracker: tracker, Fetch: fetcher, Workers: c.Workers, Lease: c.Lease, Logger: logger,
 		Alone: store != nil, // the embedded store's lock has kept everyone else out
 	})
+	collectors := c.collectors(client, store, logger)
+	defer closeAll(collectors)
 	web := api.NewServer(c.APIAddr, api.New(api.Options{
 		Tracker: tracker, Store: client, Token: c.APIToken, Hosts: c.APIHost, Logger: logger, Version: version,
 		Defaults: api.Defaults{MaxPages: c.MaxPages, MaxDepth: c.MaxDepth}, Notify: crawler.Wake,
+		Registry: metrics.Registry(version, collectors...), Audits: audits,
 	}))
 
 	crawling, stopCrawl := context.WithCancel(ctx)
@@ -222,10 +228,20 @@ func (c *upCmd) serve(ctx context.Context, client redis.UniversalClient, store *
 	return err
 }
 
-// auditLog tells what the audits have found that are made before the first
-// claim in a new run of the store.
-func auditLog(logger *slog.Logger) func(tracking.AuditReport) {
+// collectors tell what /metrics has of the store beside the crawl: of the embedded
+// one its files and archive, too.
+func (c *upCmd) collectors(client redis.UniversalClient, store *embedded, logger *slog.Logger) []*metrics.Collector {
+	if store == nil {
+		return []*metrics.Collector{metrics.NewStore(client, metrics.Options{Logger: logger})}
+	}
+	return store.metricsOf(metrics.Directory{Dir: c.Dir}, logger)
+}
+
+// onAudit counts and tells what the audits have found that are made before the
+// first claim in a new run of the store.
+func onAudit(audits *api.Audits, logger *slog.Logger) func(tracking.AuditReport) {
 	return func(r tracking.AuditReport) {
+		audits.Count(r)
 		if r.Clean() {
 			logger.Debug("counted anew before going on, nothing to mend", "seed", r.Seed, "pages", r.Total)
 			return

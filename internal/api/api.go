@@ -38,6 +38,9 @@ type Options struct {
 	// Registry is where the metrics are registered, beside those that are there
 	// already; nil makes one.
 	Registry *prometheus.Registry
+	// Audits counts what audits find, those of the API and those that others tell
+	// it of; nil makes one.
+	Audits *Audits
 }
 
 // Defaults of a submit.
@@ -55,8 +58,8 @@ type Store interface {
 
 type api struct {
 	Options
-	mux     *http.ServeMux
-	metrics *metrics
+	mux    *http.ServeMux
+	meters *meters
 }
 
 // route is one line of the API: a pattern of [http.ServeMux] and who answers it.
@@ -82,7 +85,7 @@ func (a *api) routes() []route {
 		{"GET /api/fcrawler/stats", a.stats},
 		{"GET /api/persistence", a.persistence},
 		{"GET " + healthPath, a.health},
-		{"GET /metrics", a.metrics.serve},
+		{"GET /metrics", a.meters.serve},
 	}
 }
 
@@ -94,9 +97,12 @@ func New(o Options) http.Handler {
 	if o.Notify == nil {
 		o.Notify = func(weburl.Seed) {}
 	}
+	if o.Audits == nil {
+		o.Audits = new(Audits)
+	}
 	o.Hosts = slices.Clone(o.Hosts)
 	a := &api{Options: o, mux: http.NewServeMux()}
-	a.metrics = newMetrics(a)
+	a.meters = newMeters(a)
 	for _, r := range a.routes() {
 		a.mux.Handle(r.pattern, a.adapt(r.handle))
 	}

@@ -37,6 +37,7 @@ func (a *api) audit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.Audits.Count(report)
 	if report.Repaired {
 		a.Notify(seed)
 	}

@@ -55,20 +55,15 @@ func TestManual_NamesEveryRouteAndMetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &api{Options: Options{Logger: (&fixture{}).logger()}}
-	a.metrics = newMetrics(a)
+	a.meters = newMeters(a)
 	for _, r := range a.routes() {
 		if !strings.Contains(string(text), "`"+r.pattern) {
 			t.Errorf("%s does not describe %s", manual, r.pattern)
 		}
 	}
-	metrics := []string{"limpet_seeds", "limpet_pages", "limpet_store_up", "limpet_build_info", "limpet_http_requests_total", "limpet_http_request_duration_seconds"}
-	name := regexp.MustCompile(`fqName: "([a-z_]+)"`)
-	for _, field := range storeFields {
-		metrics = append(metrics, name.FindStringSubmatch(field.desc.String())[1])
-	}
-	for _, m := range metrics {
-		if !strings.Contains(string(text), "`"+m) {
-			t.Errorf("%s does not describe the metric %s", manual, m)
+	for _, m := range Metrics() {
+		if !strings.Contains(string(text), "`"+m.Name) {
+			t.Errorf("%s does not describe the metric %s", manual, m.Name)
 		}
 	}
 }

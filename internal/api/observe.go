@@ -26,7 +26,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 				}
 			}
 			took := time.Since(start)
-			a.metrics.observe(r, seen.code, took)
+			a.meters.observe(r, seen.code, took)
 			a.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("code", seen.code),
 				slog.Int64("bytes", seen.bytes), slog.Duration("took", took), slog.String("remote", r.RemoteAddr))

@@ -96,6 +96,9 @@ func TestMetrics_CountSeedsPagesRequestsAndTheStore(t *testing.T) {
 	f.crawl("test.com", 1, "https://test.com/a", "https://test.com/b")
 	f.submit("test.org")
 	f.crawl("test.org", 1)
+	f.post(f.seedPath("test.org", "/audit"), "").want(200).has(true, "clean")
+	f.store.Do("SET", "fcrawler:seed:test.com:crawled", "7")
+	f.post(f.seedPath("test.com", "/audit?repair=true"), "").want(200).has(false, "clean")
 	f.get("/api/nothing")
 	f.ask("BREW", "/api/nothing", "")
 	f.get(f.seedPath("no.such", ""))
@@ -111,6 +114,7 @@ func TestMetrics_CountSeedsPagesRequestsAndTheStore(t *testing.T) {
 		`limpet_http_requests_total{code="404",method="other",route="other"} 1`,
 		`limpet_http_requests_total{code="404",method="GET",route="/api/fcrawler/seed/{seed}"} 1`,
 		`limpet_http_request_duration_seconds_count{route="/api/submit"} 2`,
+		`limpet_audits_total{result="clean"} 1`, `limpet_audits_total{result="differing"} 1`, `limpet_audit_differences_total 1`,
 		`limpet_store_up 1`, `limpet_store_aof_enabled 0`, `limpet_store_aof_last_write_ok 1`, `limpet_store_loading 0`,
 	} {
 		if !strings.Contains(r.body, "\n"+line+"\n") {
@@ -172,7 +176,7 @@ func TestProblemOf_UnknownError_TellsNoDetails(t *testing.T) {
 func TestPanic_AfterTheHeader_CutsTheConnection(t *testing.T) {
 	f := start(t)
 	a := &api{Options: Options{Logger: f.logger()}}
-	a.metrics = newMetrics(a)
+	a.meters = newMeters(a)
 	server := httptest.NewServer(a.observe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(200)
 		panic("late")

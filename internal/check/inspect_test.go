@@ -237,3 +237,26 @@ func TestInspect_BesideAServerAtWork_FindsNothing(t *testing.T) {
 	close(stop)
 	<-stopped
 }
+
+// What a monitor counts is in the survey, in figures: temporary files beside the
+// log and in the data directory.
+func TestSurvey_TemporaryFiles_AreListedWithTheirSizes(t *testing.T) {
+	m := vfs.NewMem()
+	for name, text := range home(t, files{"temp-rewriteaof-77.aof": "12345", "temp-9.rdb": "123", "appendonlydir/temp-a.aof.manifest": "1"}) {
+		must(t, m.MkdirAll(filepath.Dir(name), 0o755))
+		file, err := vfs.Create(m, name)
+		must(t, err)
+		_, err = io.WriteString(file, text)
+		must(t, err)
+		must(t, file.Close())
+	}
+	r, err := Survey(m, "d")
+	must(t, err)
+	var got []string
+	for _, f := range append(r.Temps, r.Logs[0].Temps...) {
+		got = append(got, fmt.Sprint(f.Name, " ", f.Role, " ", f.Size))
+	}
+	if diff := cmp.Diff([]string{"temp-9.rdb temp 3", "temp-rewriteaof-77.aof temp 5", "temp-a.aof.manifest temp 1"}, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -83,6 +83,7 @@ const (
 	RoleLog      Role = "log"     // the single file of Redis before 7
 	RoleDump     Role = "dump"    // dump.rdb
 	RoleOther    Role = "other"   // orphans, which are read, and strays, which are not
+	RoleTemp     Role = "temp"    // of an unfinished step, or of one under way
 )
 
 // File is one file and what was found in it.
@@ -125,6 +126,7 @@ type Log struct {
 	Manifest string        `json:"manifest,omitempty"`
 	Files    []*File       `json:"files"` // in the order of loading, history and others behind
 	Problems []Problem     `json:"problems,omitempty"`
+	Temps    []*File       `json:"-"` // beside the log's files
 	Names    *aof.Manifest `json:"-"` // nil when there is none or it is bad
 	Err      error         `json:"-"` // why the manifest is bad
 }
@@ -151,6 +153,7 @@ type Report struct {
 	Logs     []*Log    `json:"logs"`
 	Dumps    []*File   `json:"dumps,omitempty"`
 	Problems []Problem `json:"problems,omitempty"` // of the directory as a whole
+	Temps    []*File   `json:"-"`                  // in the data directory itself
 }
 
 func (r *Report) add(code Code, v Verdict, format string, args ...any) {

@@ -127,6 +127,7 @@ func (r *Report) directory(fsys vfs.FS, home string) error {
 	for _, name := range files.names() {
 		switch {
 		case tempName.MatchString(name):
+			r.Temps = append(r.Temps, fileOf(filepath.Join(home, name), RoleTemp, files[name]))
 			r.add(StrayTemp, Sound, "%s: %d bytes that an unfinished rewrite or save has left; nobody removes them", filepath.Join(home, name), files[name].Size())
 		case strings.HasSuffix(name, ".rdb") && !dataName.MatchString(name):
 			r.Dumps = append(r.Dumps, fileOf(filepath.Join(home, name), RoleDump, files[name]))
@@ -238,6 +239,7 @@ func (l *Log) unnamed(dir string, m *aof.Manifest, files listing) {
 	for _, name := range files.names() {
 		info := files[name]
 		if strings.HasPrefix(name, "temp-"+l.Name+".") {
+			l.Temps = append(l.Temps, fileOf(filepath.Join(dir, name), RoleTemp, info))
 			l.add(StrayTemp, Sound, "%s: %d bytes that an unfinished step has left; limpet removes it at its next start", filepath.Join(dir, name), info.Size())
 			continue
 		}

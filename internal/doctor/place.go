@@ -4,17 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"limpet/internal/machine"
 )
 
 // redisUID is the user that the official image runs its server as.
 const redisUID = 999
-
-// Below these a disk is too full for what a log needs at any time: a new base
-// beside the old one, and room to grow.
-const (
-	leastFree   = 64 << 20 // bytes
-	leastInodes = 1000
-)
 
 // badKinds are file systems on which a sync may promise what it does not keep,
 // or renames and locks work differently.
@@ -68,15 +63,15 @@ func (e *examination) place() {
 }
 
 func (e *examination) room(free, freeInodes, inodes uint64) {
-	need := uint64(2*e.base + e.growth)
+	need := machine.NeedOf(e.base, e.growth)
 	do := "df -h " + e.Dir + "; make room, or move the directory to a larger disk"
 	switch {
-	case free < uint64(e.base)+leastFree:
+	case free < need.Rewrite:
 		e.add(DiskLow, Critical, "the disk has no room for a rewrite of the log: it will fill up, and then writes are refused", do, "%s free; the data take %s", size(free), size(uint64(e.base)))
-	case free < need+leastFree:
-		e.add(DiskLow, Warning, "the disk is short of room: a rewrite needs a new base beside the old one, and the log grows meanwhile", do, "%s free; two bases and the growth of the log take %s", size(free), size(need))
+	case free < need.Safe:
+		e.add(DiskLow, Warning, "the disk is short of room: a rewrite needs a new base beside the old one, and the log grows meanwhile", do, "%s free; two bases and the growth of the log take %s", size(free), size(uint64(2*e.base+e.growth)))
 	}
-	if inodes > 0 && freeInodes < leastInodes {
+	if inodes > 0 && freeInodes < machine.LeastInodes {
 		e.add(InodesLow, Warning, "the file system runs out of inodes: no file can be created, whatever room there is", "df -i "+e.Dir, "%d of %d inodes free", freeInodes, inodes)
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"limpet/internal/testredis"
+	"limpet/vfs"
 )
 
 // persistenceOf is INFO persistence of a real server.
@@ -242,4 +244,47 @@ func TestInfo_ChangesSinceLastSave_CountAsTheRealServer(t *testing.T) {
 			t.Errorf("%s: %d changes, redis-server counts %d", words, got, want)
 		}
 	}
+}
+
+// What Redis has no field for stands in a section of our own that nobody gets who
+// does not ask for it. A change that waits for its sync gets older by the clock; an
+// idle store does not, however long ago its last sync was.
+func TestInfo_Limpet_TellsHowLongChangesWaitForASync(t *testing.T) {
+	now := fakeTime()
+	c := connect(t, start(t, vfs.NewMem(), Options{Clock: now, Fsync: No}))
+	waited := func() string { t.Helper(); return fieldsOf(c.must("INFO", "limpet"))["limpet_unsynced_ms"] }
+	awaitWaiters(t, now, 2) // the log's ticker and the engine's
+	now.Advance(time.Hour)
+	if got := waited(); got != "0" {
+		t.Errorf("an idle store's change has waited for %s ms", got)
+	}
+	c.must("SET", "k", "v")
+	now.Advance(time.Second)
+	c.e.log.awaitTick(t)
+	now.Advance(3 * time.Second)
+	info := fieldsOf(c.must("INFO", "limpet"))
+	if info["limpet_unsynced_ms"] != "3000" || info["limpet_unsynced_changes"] != "1" || info["limpet_appendfsync"] != "no" {
+		t.Errorf("%v", info)
+	}
+	c.must("CONFIG", "SET", "appendfsync", "everysec")
+	eventually(t, "the change is synced", func() bool { return waited() == "0" })
+	synced := fieldsOf(c.must("INFO", "everything"))
+	if synced["limpet_last_sync_time_ms"] != fmt.Sprint(now.Now().UnixMilli()) || synced["limpet_unsynced_changes"] != "0" {
+		t.Errorf("synced at %s, now is %d", synced["limpet_last_sync_time_ms"], now.Now().UnixMilli())
+	}
+	c.must("CONFIG", "SET", "appendfsync", "no")
+	now.Advance(time.Hour)
+	c.must("SET", "k", "w")
+	if got := waited(); got != "0" {
+		t.Errorf("a change of just now has waited for %s ms", got)
+	}
+	if plain := c.must("INFO"); strings.Contains(plain, "limpet_unsynced") {
+		t.Error("INFO without arguments has our own fields")
+	}
+}
+
+// awaitTick waits until the log has seen that something waits.
+func (l *commitLog) awaitTick(t *testing.T) {
+	t.Helper()
+	eventually(t, "a tick", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return !l.waiting.IsZero() })
 }

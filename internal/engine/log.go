@@ -81,7 +81,8 @@ type commitLog struct {
 	nextID    int
 
 	lastSync time.Time
-	delayed  int64 // syncs that took longer than a second
+	waiting  time.Time // since when something waits for a sync, to the second; zero: nothing, or not for long
+	delayed  int64     // syncs that took longer than a second
 
 	durable atomic.Uint64 // synced, for who does not hold mu
 	kernel  atomic.Uint64 // written, for who does not hold mu
@@ -292,7 +293,7 @@ func (l *commitLog) replace(file logFile) {
 	l.mu.Lock()
 	_ = l.file.Close() // it is broken: what it holds counts no more
 	l.file, l.buf, l.taken, l.broken = file, nil, 0, nil
-	l.written, l.synced = l.appended, l.appended
+	l.written, l.synced, l.waiting = l.appended, l.appended, time.Time{}
 	l.size.Store(file.Size())
 	l.failed.Store(nil)
 	l.announce()
@@ -326,16 +327,23 @@ type logStats struct {
 	delayed  int64
 	pending  bool // a sync is outstanding
 	lastSync time.Time
+	waiting  time.Time // since when something waits for a sync; zero: nothing does
 	broken   error
 }
 
 func (l *commitLog) stats() logStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return logStats{
+	s := logStats{
 		size: l.size.Load(), buffered: len(l.buf) + l.taken, delayed: l.delayed,
 		pending: l.synced < l.appended, lastSync: l.lastSync, broken: l.broken,
 	}
+	if s.pending {
+		if s.waiting = l.waiting; s.waiting.IsZero() {
+			s.waiting = l.clock.Now() // since the last tick
+		}
+	}
+	return s
 }
 
 // seal makes writes refused from here on. The caller holds the engine's lock, so

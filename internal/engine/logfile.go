@@ -1,6 +1,9 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // A commitLog can be without a file, while appendonly is no. What is appended
 // then counts as synced at once, so that nobody waits for it.
@@ -10,7 +13,7 @@ var errLogOff = errors.New("engine: the log is off")
 
 // passOver counts what is appended as synced. l.mu is held.
 func (l *commitLog) passOver(seq uint64) {
-	l.appended, l.written, l.synced = seq, seq, seq
+	l.appended, l.written, l.synced, l.waiting = seq, seq, seq, time.Time{}
 	l.durable.Store(seq)
 	l.kernel.Store(seq)
 }

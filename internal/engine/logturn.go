@@ -106,7 +106,10 @@ func (l *commitLog) sync() {
 		l.advance(err, &l.synced, seq)
 	}
 	if err == nil {
-		l.lastSync = began.Add(took)
+		l.lastSync, l.waiting = began.Add(took), time.Time{}
+		if l.synced < l.appended {
+			l.waiting = began
+		}
 	}
 	if took > time.Second {
 		l.delayed++
@@ -187,6 +190,9 @@ func (l *commitLog) tick() {
 		}
 		l.mu.Lock()
 		l.syncDue = true
+		if l.waiting.IsZero() && l.synced < l.appended {
+			l.waiting = l.clock.Now()
+		}
 		l.wake.Signal()
 		l.mu.Unlock()
 	}

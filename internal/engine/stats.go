@@ -35,6 +35,7 @@ type Stats struct {
 	BaseBytes     int64
 	BufferedBytes int64
 	Unsynced      uint64
+	UnsyncedSince time.Time
 	LastSync      time.Time
 	SlowSyncs     int64
 	LogError      error
@@ -77,8 +78,8 @@ func (e *Engine) Stats() Stats {
 		Hits: counts.Hits, Misses: counts.Misses, Expired: counts.Expired,
 
 		AppendOnly: e.logState != logOff, Fsync: Policy(e.log.policy.Load()),
-		Unsynced: e.seq - min(e.seq, e.log.durable.Load()),
-		LastSync: log.lastSync, SlowSyncs: log.delayed, LogError: log.broken,
+		Unsynced:      e.seq - min(e.seq, e.log.durable.Load()),
+		UnsyncedSince: log.waiting, LastSync: log.lastSync, SlowSyncs: log.delayed, LogError: log.broken,
 
 		Rewriting: saves.rewrite.running, RewriteScheduled: saves.rewriteQueued, Rewrites: saves.rewrite.done,
 		RewriteFailures: saves.failures, RewriteTook: max(0, saves.rewrite.took), RewriteError: saves.rewrite.lastErr,

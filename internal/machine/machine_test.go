@@ -82,3 +82,13 @@ func TestHolders_FindsWhoWrites_AndNotWhoReads(t *testing.T) {
 		t.Errorf("found %+v, want process %d", found, writer.Process.Pid)
 	}
 }
+
+func TestNeedOf_ARewriteNeedsANewBase_AndSafetyTheGrowthToo(t *testing.T) {
+	const mb = 1 << 20
+	if n := NeedOf(100*mb, 30*mb); n.Rewrite != 164*mb || n.Safe != 294*mb {
+		t.Errorf("%+v", n)
+	}
+	if n := NeedOf(0, 0); n.Rewrite != 64*mb || n.Safe != 64*mb {
+		t.Errorf("of nothing: %+v", n)
+	}
+}
