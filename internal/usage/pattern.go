@@ -1,0 +1,75 @@
+package usage
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Shape says how keys are turned into patterns. The zero value is the default.
+type Shape struct {
+	Separator string // between the parts of a key; "" is ":"
+	Depth     int    // parts that are told apart, the rest is one `*`; 0 is all
+}
+
+var (
+	uuidLike   = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+	domainLike = regexp.MustCompile(`^([a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9])?\.)+([a-zA-Z]{2,}|xn--[a-zA-Z0-9-]+)$`)
+	addrLike   = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3}){3}$`)
+	mailLike   = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}$`)
+	// numbered is a word with a number behind it, as in page-12, user_7 or item42.
+	numbered = regexp.MustCompile(`^(.*[^0-9.])[0-9]{2,}$|^(.*[-_.#/])[0-9]+$`)
+)
+
+// Pattern is a key with its ids taken out: parts that are numbers, hexadecimal of
+// eight digits and more, UUIDs, domains, addresses, or in braces (what a Cluster
+// hashes) become `*`, and so do numbers at the end of a part.
+//
+//	fcrawler:seed:example.com:total   fcrawler:seed:*:total
+//	session:9f86d081884c7d65          session:*
+//	cart:{user-12}:items              cart:{*}:items
+//	page-7                            page-*
+func (s Shape) Pattern(key string) string {
+	separator := s.Separator
+	if separator == "" {
+		separator = ":"
+	}
+	const longest = 1000 // bytes of a key that are looked at
+	if len(key) > longest {
+		key = key[:longest] + "…"
+	}
+	parts := strings.Split(key, separator)
+	for i, part := range parts {
+		if s.Depth > 0 && i == s.Depth {
+			parts[i] = "*"
+			parts = parts[:i+1]
+			break
+		}
+		parts[i] = collapse(part)
+	}
+	return strings.Join(parts, separator)
+}
+
+func collapse(part string) string {
+	switch {
+	case part == "":
+		return ""
+	case len(part) > 2 && part[0] == '{' && part[len(part)-1] == '}':
+		return "{*}"
+	case isNumber(part), isHex(part), uuidLike.MatchString(part), domainLike.MatchString(part), addrLike.MatchString(part), mailLike.MatchString(part):
+		return "*"
+	}
+	if m := numbered.FindStringSubmatch(part); m != nil {
+		return m[1] + m[2] + "*"
+	}
+	return part
+}
+
+func isNumber(s string) bool {
+	s = strings.TrimPrefix(s, "-")
+	return s != "" && strings.Trim(s, "0123456789.") == "" && strings.Count(s, ".") <= 1 && s != "."
+}
+
+// isHex wants a digit, since there are words of the letters a to f.
+func isHex(s string) bool {
+	return len(s) >= 8 && strings.Trim(s, "0123456789abcdefABCDEF") == "" && strings.ContainsAny(s, "0123456789")
+}
