@@ -189,7 +189,7 @@ func TestStat_NoTerminal_PrintsLines(t *testing.T) {
 // Every field of both servers is explained, with a log and without, and while
 // something runs.
 func TestStat_Explain_KnowsEveryField(t *testing.T) {
-	s := testredis.Start(t, testredis.Options{Args: append([]string{"--rdb-key-save-delay", "20000"}, withLog...)})
+	s := testredis.Start(t, testredis.Options{Args: append([]string{"--rdb-key-save-delay", "3000"}, withLog...)})
 	fillAll(s)
 	off := testredis.Start(t, testredis.Options{})
 	own := startStore(t, nil, "--dir", ".", "--port", "0", "--unixsocket", "s")

@@ -109,8 +109,16 @@ func (m *Memory) add(e rdb.Entry) {
 	}
 }
 
-// Close sorts the groups and works out their shares.
+// Close sorts the groups and works out their shares. A group whose names end in
+// one digit joins that of the longer numbers, where there is one.
 func (m *Memory) Close() {
+	for name, g := range m.groups {
+		loose := groupName{name.db, m.shape.loosen(name.pattern)}
+		if other := m.groups[loose]; other != nil && other != g {
+			other.join(g)
+			delete(m.groups, name)
+		}
+	}
 	m.Groups = []Group{}
 	for _, g := range m.groups {
 		g.Share = float64(int64(Share(g.Bytes, m.Bytes)*100)) / 100
@@ -119,4 +127,17 @@ func (m *Memory) Close() {
 	slices.SortFunc(m.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.DB, b.DB), strings.Compare(a.Pattern, b.Pattern))
 	})
+}
+
+// join adds another group.
+func (g *Group) join(other *Group) {
+	g.Keys += other.Keys
+	g.WithTTL += other.WithTTL
+	g.Bytes += other.Bytes
+	for kind, n := range other.Types {
+		g.Types[kind] += n
+	}
+	if other.Biggest.Bytes > g.Biggest.Bytes {
+		g.Biggest = other.Biggest
+	}
 }

@@ -28,11 +28,9 @@ var (
 //	session:9f86d081884c7d65          session:*
 //	cart:{user-12}:items              cart:{*}:items
 //	page-7                            page-*
+//	item42                            item*   (item7, too, where there is an item42)
 func (s Shape) Pattern(key string) string {
-	separator := s.Separator
-	if separator == "" {
-		separator = ":"
-	}
+	separator := s.separator()
 	const longest = 1000 // bytes of a key that are looked at
 	if len(key) > longest {
 		key = key[:longest] + "…"
@@ -47,6 +45,26 @@ func (s Shape) Pattern(key string) string {
 		parts[i] = collapse(part)
 	}
 	return strings.Join(parts, separator)
+}
+
+// digit is a word with one digit behind it, as in k7, or v1.
+var digit = regexp.MustCompile(`([^0-9*])[0-9]$`)
+
+// loosen makes `*` of single digits at the end of parts, too. Whether k7 is the
+// seventh of many, or v1 a name, only the other keys tell: see Memory.Close.
+func (s Shape) loosen(pattern string) string {
+	parts := strings.Split(pattern, s.separator())
+	for i, part := range parts {
+		parts[i] = digit.ReplaceAllString(part, "$1*")
+	}
+	return strings.Join(parts, s.separator())
+}
+
+func (s Shape) separator() string {
+	if s.Separator == "" {
+		return ":"
+	}
+	return s.Separator
 }
 
 func collapse(part string) string {

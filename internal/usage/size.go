@@ -11,16 +11,17 @@ import (
 // Sizes of Redis 7's structures on 64-bit machines, in bytes (src/dict.h,
 // src/server.h, src/quicklist.h, src/rax.h).
 const (
-	objectHead   = 16  // robj
-	dictEntry    = 24  // key, value, next
-	dictHead     = 56  // two tables and what is known of them
-	quicklist    = 40  // and a node of it:
-	quickNode    = 32  //
+	objectHead   = 16 // robj
+	dictEntry    = 24 // key, value, next
+	dictHead     = 56 // two tables and what is known of them
+	quicklist    = 40 // and a node of it:
+	quickNode    = 32 //
 	skipHead     = 32 + 24 + 32*16
 	skipNode     = 24 + 21 // 1.33 levels of 16 bytes on average
 	zsetHead     = 16
 	streamHead   = 80
-	raxNode      = 80 // of an id in a radix tree, roughly
+	raxNode      = 80   // of an id in a radix tree, roughly
+	leafRoom     = 4096 // what XADD takes for a new node, and gives back when the next begins
 	groupHead    = 64
 	consumerHead = 40
 	pendingEntry = 40 + 2*raxNode // in the group's tree and in the consumer's
@@ -169,8 +170,12 @@ func zsetSize(v rdb.ZSet) int64 {
 
 func streamSize(v *rdb.Stream) (bytes int64) {
 	bytes = streamHead
-	for _, l := range v.Leaves {
-		bytes += allocated(len(l.Data)) + raxNode
+	for i, l := range v.Leaves {
+		size := len(l.Data)
+		if i == len(v.Leaves)-1 {
+			size = max(size, leafRoom)
+		}
+		bytes += allocated(size) + raxNode
 	}
 	for _, e := range v.Entries { // where they do not lie packed
 		for _, f := range e.Fields {
