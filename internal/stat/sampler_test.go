@@ -99,7 +99,8 @@ func TestSampler_ServerIsRestarted_BeginsAnew(t *testing.T) {
 
 // A replica names its master, and whether they are connected.
 func TestSampler_Replica_IsToldAsOne(t *testing.T) {
-	master, server := testredis.Start(t, testredis.Options{}), testredis.Start(t, testredis.Options{})
+	master := testredis.Start(t, testredis.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	server := testredis.Start(t, testredis.Options{})
 	server.Do("REPLICAOF", "127.0.0.1", master.Port())
 	s := New(server.Client(), "it", time.Now)
 	deadline := time.Now().Add(20 * time.Second)
