@@ -67,14 +67,22 @@ func (s Shape) separator() string {
 	return s.Separator
 }
 
+// collapse turns a part into a pattern. Most parts are plain words, so that the
+// costly questions are asked only of those that might be something else.
 func collapse(part string) string {
+	const uuidLength = 36
 	switch {
-	case part == "":
-		return ""
+	case !strings.ContainsAny(part, "0123456789.@{"):
+		return part
 	case len(part) > 2 && part[0] == '{' && part[len(part)-1] == '}':
 		return "{*}"
-	case isNumber(part), isHex(part), uuidLike.MatchString(part), domainLike.MatchString(part), addrLike.MatchString(part), mailLike.MatchString(part):
+	case isNumber(part), isHex(part),
+		len(part) == uuidLength && uuidLike.MatchString(part),
+		strings.Contains(part, "@") && mailLike.MatchString(part),
+		strings.Contains(part, ".") && (domainLike.MatchString(part) || addrLike.MatchString(part)):
 		return "*"
+	case part[len(part)-1] < '0' || part[len(part)-1] > '9':
+		return part
 	}
 	if m := numbered.FindStringSubmatch(part); m != nil {
 		return m[1] + m[2] + "*"
