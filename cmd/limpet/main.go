@@ -33,6 +33,10 @@ type commands struct {
 
 	Check   checkCmd   `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
 	Repair  repairCmd  `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
+	Stat    statCmd    `cmd:"" group:"files" help:"Show what a store does, live: operations, memory, log, disk, archive."`
+	Rewrite rewriteCmd `cmd:"" group:"files" help:"Have a store rewrite its log, and show how far it is."`
+	Du      duCmd      `cmd:"" group:"files" help:"Say what takes the disk and the memory, from files alone."`
+
 	Backup  backupCmd  `cmd:"" group:"backup" help:"Back a data directory up while its server runs: ours, Redis's or Valkey's."`
 	Backups backupsCmd `cmd:"" group:"backup" help:"List backups."`
 	Restore restoreCmd `cmd:"" group:"backup" help:"Fill an empty directory with a backup, or with any moment of an archive."`

@@ -1,0 +1,29 @@
+package stat
+
+import (
+	"os"
+	"path/filepath"
+
+	"limpet/internal/machine"
+)
+
+// leastFree is what a disk needs at any time beside what the log takes, in bytes.
+const leastFree = 64 << 20
+
+// Look fills in the room of a directory; nothing where it is not known.
+func (v *Sample) Look(dir, dbfilename string) {
+	if dir == "" {
+		return
+	}
+	s, err := machine.SpaceOf(dir)
+	if err != nil {
+		return
+	}
+	base, growth := v.AOFBaseBytes, v.AOFGrowthBytes
+	if !v.AOFEnabled {
+		if dump, err := os.Stat(filepath.Join(dir, dbfilename)); err == nil {
+			base = dump.Size()
+		}
+	}
+	v.Disk = &Disk{Dir: dir, FreeBytes: int64(s.Free), TotalBytes: int64(s.Total), NeedBytes: 2*base + growth + leastFree}
+}
