@@ -7,9 +7,6 @@ import (
 	"limpet/internal/machine"
 )
 
-// leastFree is what a disk needs at any time beside what the log takes, in bytes.
-const leastFree = 64 << 20
-
 // Look fills in the room of a directory; nothing where it is not known.
 func (v *Sample) Look(dir, dbfilename string) {
 	if dir == "" {
@@ -25,5 +22,5 @@ func (v *Sample) Look(dir, dbfilename string) {
 			base = dump.Size()
 		}
 	}
-	v.Disk = &Disk{Dir: dir, FreeBytes: int64(s.Free), TotalBytes: int64(s.Total), NeedBytes: 2*base + growth + leastFree}
+	v.Disk = &Disk{Dir: dir, FreeBytes: int64(s.Free), TotalBytes: int64(s.Total), NeedBytes: int64(machine.NeedOf(base, growth).Safe)}
 }
