@@ -45,7 +45,7 @@ func volumes(t *testing.T) (dir string) {
 }
 
 func TestManual_OfRepair_RunsAsItStands(t *testing.T) {
-	if ran := runPage(t, "repair.md", volumes(t), strings.NewReplacer()); ran != 7 {
+	if ran := runPage(t, "repair.md", volumes(t), strings.NewReplacer()); ran != 10 {
 		t.Errorf("%d commands in it", ran)
 	}
 }
