@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"limpet"
+	"limpet/clock"
 	"limpet/internal/testredis"
 )
 
@@ -119,6 +123,42 @@ func TestStore_ArchiveIsTroubled_TheStoreGoesOn(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.out)
 	}
+}
+
+func TestRestore_TheClockWentBack_ThePlanSaysSo(t *testing.T) {
+	dir, to := shortDir(t), t.TempDir()
+	set := func(value string, at time.Time) {
+		t.Helper()
+		db, err := limpet.Open(dir, &limpet.Options{Clock: clock.NewFake(at), Timestamps: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Do(context.Background(), "SET", "k", value); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := clock.Real().Now().Add(-time.Hour).Truncate(time.Second)
+	set("first", first)
+	set("turned", first.Add(-30*time.Minute))
+	set("again", first)
+	p := prepare(t, t.TempDir(), binary, "archive", "--dir", dir, "--to", to, "--interval", "50ms").start().says("a timeline begins")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	at := first.Add(-10 * time.Minute).UTC().Format(time.RFC3339)
+	out := wantTyped(t, 0, "SET k turned", "restore", "--from", to, "--at", at, "--dry-run")
+	if !strings.Contains(out, "the clock went back 30m00s at "+onClock(first)+", before command ") || !strings.Contains(out, "limpet restore --from "+to+" --before-command N") {
+		t.Errorf("printed %s", out)
+	}
+	var r restoredTo
+	if err := json.Unmarshal([]byte(wantTyped(t, 0, "", "restore", "--from", to, "--at", at, "--dry-run", "--json")), &r); err != nil || r.Turn == nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	wantTyped(t, 0, "SET k first", "restore", "--from", to, "--before-command", strconv.FormatUint(r.Turn.Command, 10), "--dry-run")
 }
 
 func TestParseMoment_WhatPeopleWrite(t *testing.T) {

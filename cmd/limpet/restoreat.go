@@ -118,11 +118,13 @@ type restoredTo struct {
 	Base     int64     `json:"base"`
 	Segments uint64    `json:"segments"`
 	Note     string    `json:"note,omitempty"`
+
+	Turn *archive.Turn `json:"clockWentBack,omitempty"` // the moment was twice; this is the later one
 }
 
 func (c *restoreCmd) tellMoment(t terminal, p *archive.Plan) error {
 	r := restoredTo{
-		Success: true, At: p.At, Clock: "archiver", Command: p.Command, Timeline: p.Timeline.Number, Base: int64(p.Base.Seq), Note: p.Note,
+		Success: true, At: p.At, Clock: "archiver", Command: p.Command, Timeline: p.Timeline.Number, Base: int64(p.Base.Seq), Note: p.Note, Turn: p.Turn,
 	}
 	if p.Stamped {
 		r.Clock = "server"
@@ -157,6 +159,10 @@ func (c *restoreCmd) tellMoment(t terminal, p *archive.Plan) error {
 	}
 	if p.Next != nil {
 		lines = append(lines, fmt.Sprintf("  the next is command %d, %s: %s", p.Next.Number, dated(p.Next.At, p.Next.Stamped), shown(p.Next.Args)))
+	}
+	if p.Turn != nil {
+		lines = append(lines, fmt.Sprintf("  the clock went back %s at %s, before command %d, so that this moment was twice: it is the later one", roughly(p.Turn.Back()), onClock(p.Turn.From), p.Turn.Command),
+			fmt.Sprintf("  the earlier one is before that: limpet restore --from %s --before-command N --to NEW, with N up to %d; limpet history shows the numbers", typedPath(c.From), p.Turn.Command))
 	}
 	if p.Note != "" {
 		lines = append(lines, "  note: "+p.Note)

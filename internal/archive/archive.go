@@ -29,6 +29,8 @@ type Span struct {
 	From     time.Time // the earliest moment that can be brought back
 	Until    time.Time // everything written up to then is in it
 	hash     Hash      // of the timeline's header
+	// latest is Until, or the latest moment that a clock showed before it went back.
+	latest time.Time
 }
 
 // ErrEmpty: there is no archive on a target, or nothing in it yet.
@@ -98,7 +100,20 @@ func (a *Archive) span(ctx context.Context, n uint64) (*Span, error) {
 		return nil, err
 	}
 	s.Commands, s.Until = last.last(), later(s.Until, last.ReadAt)
-	return s, nil
+	if last.Turned == 0 {
+		return s, nil
+	}
+	err = a.eachTurn(ctx, s, max(1, places[0].segment), func(_ uint64, t *Turn) bool {
+		if t.To.Before(s.From) {
+			s.From = t.To
+		}
+		s.latest = later(s.latest, t.From)
+		return true
+	})
+	if errors.Is(err, ErrDamaged) || missing(err) {
+		err = nil // the timeline is read as far as it is sound
+	}
+	return s, err
 }
 
 // close lets each timeline end where its successor says that it did.
@@ -107,6 +122,9 @@ func (a *Archive) close() {
 		if p := a.spans[i+1].Previous; p != nil && p.Timeline == s.Number {
 			s.Until = later(s.Until, p.Until)
 		}
+	}
+	for _, s := range a.spans {
+		s.latest = later(s.latest, s.Until)
 	}
 }
 

@@ -84,6 +84,10 @@ type Segment struct {
 	Sum     Hash      `json:"sum"`     // of the body, unsealed
 	Prefix  Hash      `json:"prefix"`  // of the incr file from its beginning to End
 	Notable []Notable `json:"notable,omitempty"`
+	// Turned is the newest segment of the timeline, up to this one, in which the
+	// clock went back; 0 is none. In that one stands where.
+	Turned uint64 `json:"turned,omitempty"`
+	Turn   *Turn  `json:"turn,omitempty"`
 }
 
 // Notable is a command or a run of commands that empties a database.

@@ -108,6 +108,12 @@ func (a *Archiver) segment(b *tail.Block) *Segment {
 		seg.LastTS = b.LastTS.Unix()
 	}
 	seg.Notable = a.watch.take(seg)
+	if a.newest != nil {
+		seg.Turned = a.newest.Turned
+	}
+	if seg.Turn = a.turns.take(seg, a.newest); seg.Turn != nil {
+		seg.Turned = seg.Number
+	}
 	return seg
 }
 
