@@ -354,11 +354,11 @@ func (a *Archiver) readEnd(ctx context.Context, t *Timeline, hash Hash) (tail.Po
 	if p := a.Progress(); p.Timeline == t.Number {
 		hint = p.Segment
 	}
-	last, err := lastSegment(ctx, a.store, t.Number, hint)
+	places, err := bases(ctx, a.store, t.Number)
 	if err != nil {
 		return tail.Point{}, err
 	}
-	places, err := bases(ctx, a.store, t.Number)
+	last, err := lastSegment(ctx, a.store, t.Number, append([]uint64{hint}, hintsOf(places)...)...)
 	if err != nil {
 		return tail.Point{}, err
 	}
@@ -483,7 +483,11 @@ func (a *Archiver) previous(ctx context.Context, n uint64) (*Previous, error) {
 	if progress.Timeline == n {
 		hint = progress.Segment
 	}
-	if p.Segment, err = lastSegment(ctx, a.store, n, hint); err != nil {
+	places, err := bases(ctx, a.store, n)
+	if err != nil {
+		return nil, err
+	}
+	if p.Segment, err = lastSegment(ctx, a.store, n, append([]uint64{hint}, hintsOf(places)...)...); err != nil {
 		return nil, err
 	}
 	if p.Segment > 0 {

@@ -50,9 +50,13 @@ type GapError struct {
 	At     time.Time
 	Before *Span // the timeline that ends before, nil when there is none
 	After  *Span // the one that begins after, nil when there is none
+	Pruned bool  // somebody had seen it, and it has been pruned since
 }
 
 func (e *GapError) Error() string {
+	if e.Pruned {
+		return fmt.Sprintf("archive: %s has been pruned", e.At.Format(time.RFC3339))
+	}
 	return fmt.Sprintf("archive: %s is in no timeline", e.At.Format(time.RFC3339))
 }
 
@@ -134,7 +138,7 @@ func (a *Archive) search(ctx context.Context, span *Span, first, last uint64, be
 // firstKept is the first segment that is there: older ones may have been pruned
 // with their bases.
 func (a *Archive) firstKept(ctx context.Context, span *Span) uint64 {
-	places, err := bases(ctx, a.store, span.Number)
+	places, err := a.bases(ctx, span.Number)
 	if err != nil || len(places) == 0 {
 		return 1
 	}
@@ -147,7 +151,11 @@ func (a *Archive) spanAt(at time.Time) (span *Span, note string, err error) {
 	gap := &GapError{At: at}
 	for i, s := range a.spans {
 		last := i == len(a.spans)-1
+		// What is before the first timeline, or before its oldest base.
+		gone := s.Pruned && at.Before(s.From) || i == 0 && a.floor.Number > 0 && at.Before(s.Started) && at.Before(s.From)
 		switch {
+		case gone && span == nil:
+			gap.After, gap.Pruned = s, true
 		case at.Before(s.Started) && span == nil && gap.After == nil:
 			gap.After = s
 			if !at.Before(s.From) {
@@ -171,7 +179,7 @@ func (a *Archive) spanAt(at time.Time) (span *Span, note string, err error) {
 // PlanBeforeCommand plans the state just before a command, by its number.
 func (a *Archive) PlanBeforeCommand(ctx context.Context, number uint64) (*Plan, error) {
 	for _, span := range a.spans {
-		if number < span.First || number > span.Commands {
+		if number < span.Oldest || number > span.Commands {
 			continue
 		}
 		n, err := a.search(ctx, span, a.firstKept(ctx, span), span.Last,
@@ -183,7 +191,7 @@ func (a *Archive) PlanBeforeCommand(ctx context.Context, number uint64) (*Plan, 
 		p := &Plan{Timeline: span, Segment: n - 1}
 		return p, a.fill(ctx, p, func(c *Command) bool { return c.Number < number })
 	}
-	first, last := a.spans[0].First, a.spans[len(a.spans)-1].Commands
+	first, last := a.spans[0].Oldest, a.spans[len(a.spans)-1].Commands
 	return nil, fmt.Errorf("archive: there is no command %d: it holds %d to %d", number, first, last)
 }
 
@@ -256,7 +264,7 @@ func (a *Archive) fill(ctx context.Context, p *Plan, keep func(*Command) bool) e
 			return err
 		}
 	}
-	places, err := bases(ctx, a.store, p.Timeline.Number)
+	places, err := a.bases(ctx, p.Timeline.Number)
 	if err != nil {
 		return err
 	}
