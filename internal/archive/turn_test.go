@@ -39,7 +39,7 @@ func TestPlanAt_TheClockWentBack_TheLaterMomentCounts(t *testing.T) {
 			var wentBack []time.Duration
 			n := 0
 			for range 5 {
-				for range 20 + rng.IntN(30) {
+				for range 12 + rng.IntN(20) {
 					if n++; rng.IntN(40) == 0 {
 						a.step()
 						s.rewrite()
@@ -71,7 +71,7 @@ func TestPlanAt_TheClockWentBack_TheLaterMomentCounts(t *testing.T) {
 			}
 			twice := 0
 			for i, w := range log {
-				if i%4 != 0 {
+				if i%8 != 0 {
 					continue // each takes a restore
 				}
 				want, later := w.n, false
