@@ -94,7 +94,7 @@ func (r *recorded) wholeSince(t *testing.T, s Store, since int) {
 	a, err := Open(ctx, s, sealed.Keys{})
 	must(t, err)
 	must(t, a.History(ctx, Query{}, func(Event) error { return nil })) // every chain that is there
-	known, every := 0, max(1, (r.seconds-since)/6) // each takes a restore
+	known, every := 0, max(1, (r.seconds-since)/6)                     // each takes a restore
 	for second := since; second < r.seconds; second += every {
 		if r.unseen[second] {
 			known++
