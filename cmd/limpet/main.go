@@ -41,7 +41,7 @@ type commands struct {
 	Backups backupsCmd `cmd:"" group:"backup" help:"List backups."`
 	Restore restoreCmd `cmd:"" group:"backup" help:"Fill an empty directory with a backup, or with any moment of an archive."`
 	Verify  verifyCmd  `cmd:"" group:"backup" help:"Restore backups into a scratch directory, load them, and compare."`
-	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups."`
+	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups, and what an archive need not reach back to."`
 	Archive archiveCmd `cmd:"" group:"backup" help:"Archive a data directory continuously, so that any second can be brought back."`
 	History historyCmd `cmd:"" group:"backup" help:"Show what happened, to a key or to all, from an archive."`
 
