@@ -35,7 +35,9 @@ var troubles = map[string]func(t *testing.T, dir string) *testredis.Server{
 			t.Fatal(err)
 		}
 		s.Do("BGSAVE")
-		eventually(t, "the save fails", func() bool { return strings.Contains(fmt.Sprint(s.Do("INFO", "persistence")), "rdb_last_bgsave_status:err") })
+		eventually(t, "the save fails", func() bool {
+			return strings.Contains(fmt.Sprint(s.Do("INFO", "persistence")), "rdb_last_bgsave_status:err")
+		})
 		return s
 	},
 	"The log grows and grows": func(t *testing.T, dir string) *testredis.Server {
