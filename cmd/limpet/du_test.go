@@ -117,6 +117,7 @@ func TestDu_BesideAServerThatRewrites(t *testing.T) {
 }
 
 func TestDu_DamagedFiles_SaysWhatItCouldNotRead(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
 	for _, row := range []struct {
 		name  string
 		spoil func(dir string)
@@ -144,7 +145,7 @@ func TestDu_DamagedFiles_SaysWhatItCouldNotRead(t *testing.T) {
 	du(t, "--dir", empty, "--memory").printed(0, "0 B in 0 files", "note: there are no data here")
 	du(t, "--dir", filepath.Join(empty, "none")).want(exitLocal, "there is no such directory")
 	du(t, filepath.Join(empty, "none.rdb")).want(exitLocal, "no such file")
-	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "limpet-*", "measure")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "limpet-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
