@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -370,7 +371,7 @@ func (a *Archiver) readEnd(ctx context.Context, t *Timeline, hash Hash) (tail.Po
 	a.ts, a.tsRead = 0, time.Time{}
 	point := tail.Point{Base: t.Base, BaseInode: t.BaseInode, Incr: t.Incr, Inode: t.Inode, Prefix: sha256.Sum256(nil)}
 	if last == 0 {
-		return point, nil
+		return a.crossed(ctx, places, point)
 	}
 	seg, hash, err := getSegment(ctx, a.store, t.Number, last)
 	if err != nil {
@@ -378,10 +379,30 @@ func (a *Archiver) readEnd(ctx context.Context, t *Timeline, hash Hash) (tail.Po
 	}
 	a.took(seg, hash)
 	a.tsRead = seg.ReadAt // or earlier: what it carries may have been read before
-	return tail.Point{
+	return a.crossed(ctx, places, tail.Point{
 		Base: seg.Base, BaseInode: seg.BaseInode, Incr: seg.Incr, Inode: seg.Inode,
 		Offset: seg.End, Prefix: seg.Prefix, DB: seg.EndDB,
-	}, nil
+	})
+}
+
+// crossed is the point where the timeline ends, known of its newest segment. A base
+// behind that proves more, since it is taken when the reading has come to the file
+// that it stands before: all older ones were read to their ends, though no segment
+// says so while nothing is written, and the server may have removed them.
+func (a *Archiver) crossed(ctx context.Context, places []basePlace, p tail.Point) (tail.Point, error) {
+	for _, place := range slices.Backward(places) {
+		if place.segment <= a.number() {
+			break
+		}
+		b := new(Base)
+		if _, err := getHeader(ctx, a.store, place.key, baseKind, b); err != nil {
+			return p, err
+		}
+		if b.Prev == a.hash && b.Command == a.next && b.Incr > p.Incr && b.IncrInode != 0 {
+			return tail.Point{Base: b.Seq, BaseInode: b.Inode, Incr: b.Incr, Inode: b.IncrInode, Prefix: sha256.Sum256(nil)}, nil
+		}
+	}
+	return p, nil
 }
 
 // took makes a segment the newest.

@@ -723,3 +723,54 @@ func TestHistory_OfAKey_IsEveryCommandThatTouchedIt(t *testing.T) {
 		t.Errorf("from 2s to 3s: %s", have)
 	}
 }
+
+// While nothing is written no segment tells that the archiver has gone on to the file
+// of a rewrite; the base that it has shipped does.
+func TestResume_AfterARewriteWithNothingBehindIt_GoesOn(t *testing.T) {
+	for _, rewrites := range []int{1, 3} {
+		s := newSource(t, limpet.Options{})
+		a := s.archiver(Options{})
+		a.step()
+		for n := range 2 { // behind segments, and behind none of this file
+			s.do("SET", "k", n)
+			a.step()
+			for range rewrites {
+				s.rewrite()
+				a.step()
+			}
+			a.die(s)
+			a = s.archiver(Options{})
+			a.step()
+		}
+		s.do("SET", "k", "last")
+		a.end()
+		read := s.read()
+		if spans := read.Timelines(); len(spans) != 1 {
+			t.Fatalf("%d timelines: %+v", len(spans), spans[1].Timeline)
+		}
+		plan, err := read.PlanAt(context.Background(), s.clock.Now())
+		must(t, err)
+		db := restored(t, read, plan, s.clock.Now())
+		if v, err := db.Do(context.Background(), "GET", "k"); err != nil || v.Text() != "last" {
+			t.Errorf("restored %v, %v", v, err)
+		}
+		must(t, db.Close())
+	}
+}
+
+// Without a look at the end of the file before there is no such proof.
+func TestResume_AfterARewriteThatNobodySaw_BeginsANewTimeline(t *testing.T) {
+	s := newSource(t, limpet.Options{})
+	a := s.archiver(Options{})
+	s.do("SET", "k", 1)
+	a.step()
+	a.die(s)
+	s.do("SET", "k", 2)
+	s.rewrite()
+	a = s.archiver(Options{})
+	a.step()
+	a.end()
+	if spans := s.read().Timelines(); len(spans) != 2 || spans[1].Reason != "gap" {
+		t.Errorf("%d timelines", len(spans))
+	}
+}

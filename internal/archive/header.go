@@ -40,16 +40,19 @@ type Previous struct {
 
 // Base is the header of a base. Its body is the file.
 type Base struct {
-	Timeline uint64    `json:"timeline"`
-	Segment  uint64    `json:"segment"` // it stands before this one
-	Prev     Hash      `json:"prev"`    // of the header before that segment
-	Command  uint64    `json:"command"` // number of the first command behind it
-	Seq      aof.Seq   `json:"seq"`     // 0: there is no base, the log begins with nothing
-	Incr     aof.Seq   `json:"incr"`    // it stands before this file
-	Name     string    `json:"name"`
-	Size     int64     `json:"size"` // of the file
-	Sum      Hash      `json:"sum"`  // of the file
-	Seen     time.Time `json:"seen"`
+	Timeline uint64  `json:"timeline"`
+	Segment  uint64  `json:"segment"` // it stands before this one
+	Prev     Hash    `json:"prev"`    // of the header before that segment
+	Command  uint64  `json:"command"` // number of the first command behind it
+	Seq      aof.Seq `json:"seq"`     // 0: there is no base, the log begins with nothing
+	Inode    uint64  `json:"inode,omitempty"`
+	Incr     aof.Seq `json:"incr"` // it stands before this file
+	// IncrInode is that file's; 0 is not known.
+	IncrInode uint64    `json:"incrInode,omitempty"`
+	Name      string    `json:"name"`
+	Size      int64     `json:"size"` // of the file
+	Sum       Hash      `json:"sum"`  // of the file
+	Seen      time.Time `json:"seen"`
 }
 
 // Segment is the header of a segment. Its body is the bytes from Start to End of

@@ -220,7 +220,7 @@ func (a *Archiver) shipBase(ctx context.Context, timeline uint64, b *tail.Base, 
 		if err != nil {
 			return err
 		}
-		h.Seq, h.Name, h.Size = b.Seq, b.Name, b.Size
+		h.Seq, h.Name, h.Size, h.Inode, h.IncrInode = b.Seq, b.Name, b.Size, b.Inode, b.BeforeInode
 		copy(h.Sum[:], sum.Sum(nil))
 	}
 	header, _, err := encodeHeader(baseKind, h)

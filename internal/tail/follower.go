@@ -86,6 +86,8 @@ type Base struct {
 	Inode uint64
 	// Before is the incr file at whose beginning the base holds what the log held.
 	Before aof.Seq
+	// BeforeInode is that file's; 0 when the reading has come beyond it.
+	BeforeInode uint64
 }
 
 // New returns a Follower of the log in a data directory. It touches nothing yet.
@@ -427,6 +429,9 @@ func (f *Follower) TakeBase() *Base {
 		return nil
 	}
 	f.pending = nil
+	if f.incrs[0].Seq == b.Before {
+		b.BeforeInode = f.incrs[0].inode
+	}
 	return b
 }
 
