@@ -42,6 +42,7 @@ type commands struct {
 	History historyCmd `cmd:"" group:"backup" help:"Show what happened, to a key or to all, from an archive."`
 
 	Doctor doctorCmd `cmd:"" group:"files" help:"Look for what will lose data one day: files, server, compose file, machine."`
+	Guard  guardCmd  `cmd:"" group:"files" help:"Look at the files, cut a torn end off, and become the server that they belong to."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
