@@ -356,6 +356,9 @@ func (c *guardCmd) writable() error {
 			f = f.with("It belongs to user %d and group %d, with mode %s. Nothing has been changed.", s.Uid, s.Gid, info.Mode())
 		}
 	}
+	if errors.Is(err, syscall.EROFS) {
+		return f.with("mend:   mount it for writing: no :ro behind the volume, no ro in /etc/fstab")
+	}
 	return f.with("mend:   sudo chown -R %d:%d %s", os.Getuid(), os.Getgid(), c.host()).
 		with("else:   run as yourself, with LIMPET_UID=$(id -u) LIMPET_GID=$(id -g)")
 }

@@ -44,6 +44,8 @@ type commands struct {
 	Doctor doctorCmd `cmd:"" group:"files" help:"Look for what will lose data one day: files, server, compose file, machine."`
 	Guard  guardCmd  `cmd:"" group:"files" help:"Look at the files, cut a torn end off, and become the server that they belong to."`
 
+	PersistenceTest persistenceTestCmd `cmd:"" group:"service" help:"Try on this machine whether data and counts survive what they must: down -v, kill -9, a torn log, a wipe."`
+
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
