@@ -49,23 +49,23 @@ build() {
 
 limpet() {
   local root=$work/limpet binary=${LIMPET_BINARY:-$work/bin/limpet}
-  mkdir -p "$root/out/root"
+  mkdir -p "$root/out"
   [ -n "${LIMPET_BINARY:-}" ] || CGO_ENABLED=0 go build -ldflags '-s -w' -o "$binary" ./cmd/limpet
-  sh scripts/image-root.sh "$binary" "$root/out/root"
+  sh scripts/image-root.sh "$binary" "$root/out"
   # The last stage, with the files beside it in the place of the first stage.
-  sed -n '/^FROM scratch/,$p' infra/Dockerfile | sed 's|--from=build /out/|out/|' | build limpet:local "$root"
+  sed -n '/^FROM scratch/,$p' infra/Dockerfile | sed 's|--from=build \(.*\) /out/|\1 out/|; s|--from=build /out/|out/|' | build limpet:local "$root"
 }
 
 redis() {
   local root=$work/redis
-  mkdir -p "$root/root/data" "$root/root/etc" "$root/root/tmp"
+  mkdir -p "$root/home" "$root/root/etc" "$root/root/tmp"
   with_libraries "$root/root" /usr/bin/redis-server /usr/bin/redis-cli
   printf 'root:x:0:0::/:/none\nredis:x:999:999::/data:/none\n' >"$root/root/etc/passwd"
   printf 'root:x:0:\nredis:x:999:\n' >"$root/root/etc/group"
-  chown 999:999 "$root/root/data"
   build "$(tag redis)" "$root" <<'END'
 FROM scratch
 COPY root/ /
+COPY --chown=999:999 home/ /data/
 ENV PATH=/usr/bin
 VOLUME /data
 WORKDIR /data
@@ -76,13 +76,13 @@ END
 
 prometheus() {
   local root=$work/prometheus
-  mkdir -p "$root/root/etc/prometheus" "$root/root/prometheus" "$root/root/tmp"
+  mkdir -p "$root/root/etc/prometheus" "$root/home" "$root/root/tmp"
   with_libraries "$root/root" /usr/bin/prometheus
   printf 'root:x:0:0::/:/none\nnobody:x:65534:65534::/:/none\n' >"$root/root/etc/passwd"
-  chown 65534:65534 "$root/root/prometheus"
   build "$(tag prom/prometheus)" "$root" <<'END'
 FROM scratch
 COPY root/ /
+COPY --chown=65534:65534 home/ /prometheus/
 USER 65534
 WORKDIR /prometheus
 VOLUME /prometheus
