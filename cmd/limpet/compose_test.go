@@ -250,12 +250,13 @@ func TestCompose_Monitoring_EveryPanelHasData(t *testing.T) {
 	execute(t, exec.Command(binary, "archive", "--status", "--to", filepath.Join(tr.scratch, "archive"))).printed(0, "newest ")
 }
 
-// The image's final stage that the stand-in is built of is that of the Dockerfile.
+// The image is one program under five names, and runs without root.
 func TestCompose_Image_HasTheFiveNames(t *testing.T) {
 	for _, name := range []string{"limpet", "redis-server", "redis-cli", "redis-check-aof", "redis-check-rdb"} {
 		args := []string{"run", "--rm", "--read-only", "--network", "none", "--entrypoint", name, "limpet:local", "--version"}
-		if out, err := exec.Command("docker", args...).CombinedOutput(); err != nil || !regexp.MustCompile(`(?i)dev|redis|7\.`).Match(out) {
-			t.Errorf("%s: %v\n%s", name, err, out)
+		// redis-check-aof knows no --version and says what it is by its usage.
+		if out, _ := exec.Command("docker", args...).CombinedOutput(); !regexp.MustCompile(`^(dev|Redis server v=7|redis-c\S+ 7|Usage: redis-check-aof)`).Match(out) {
+			t.Errorf("%s: %s", name, out)
 		}
 	}
 	if user := docker(t, "image", "inspect", "-f", "{{.Config.User}}", "limpet:local"); user != "999:999" {

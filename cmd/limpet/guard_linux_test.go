@@ -18,7 +18,7 @@ import (
 func guardedServer(t *testing.T, dir string) *process {
 	t.Helper()
 	return prepare(t, dir, binary, "guard", "--dir", dir, "--", "redis-server", "--dir", dir, "--port", "0",
-		"--unixsocket", filepath.Join(dir, "s"), "--appendonly", "yes", "--aof-load-truncated", "no", "--save", "").start()
+		"--unixsocket", filepath.Join(dir, "s"), "--appendonly", "yes", "--aof-load-truncated", "no", "--save", "").start().says("ready to accept connections")
 }
 
 // redis-server 7.0 alone counts wrong at the second start after such a tear.
@@ -52,7 +52,7 @@ func TestGuard_TheProgramHoldsTheLock_UntilItEnds(t *testing.T) {
 	execute(t, exec.Command(binary, "guard", "--dir", dir, "--", "redis-server")).want(exitRefused, "is in use by another server", "Nothing has been changed")
 	execute(t, exec.Command(binary, "up", "--dir", dir, "--api-addr", "127.0.0.1:0", "--store-addr", "127.0.0.1:0")).want(exitLocal, "Only one process may have a directory open")
 	execute(t, exec.Command(binary, "guard", "--dir", dir)).printed(0, "is in use: the server that has it open looks after it.")
-	p.ask("SHUTDOWN")
+	p.signal(syscall.SIGTERM)
 	p.ends()
 	execute(t, exec.Command(binary, "guard", "--dir", dir)).printed(0, "is sound: 1 key in an RDB, ")
 }
@@ -68,13 +68,16 @@ func TestGuard_DamageOrADumpAlone_IsRefused_AndNothingChanges(t *testing.T) {
 	s.Do("SAVE")
 	s.Stop()
 	for dir, said := range map[string]string{damaged: "the files in volumes/redis are damaged", dumpOnly: "a dump and no log"} {
-		execute(t, exec.Command(binary, "guard", "--dir", dir)) // makes the lock
-		before := snapshot(t, dir)
+		before, err := contentsOf(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
 		c := exec.Command(binary, append([]string{"guard", "--dir", dir}, program...)...)
 		c.Env = append(os.Environ(), "LIMPET_HOST_DIR=volumes/redis")
 		execute(t, c).want(exitSevere, said, "Nothing has been changed")
-		if diff := cmp.Diff(before, snapshot(t, dir)); diff != "" {
-			t.Errorf("%s has changed:\n%s", dir, diff)
+		after, err := contentsOf(dir)
+		if diff := cmp.Diff(before, after); err != nil || diff != "" {
+			t.Errorf("%s has changed: %v\n%s", dir, err, diff)
 		}
 	}
 	execute(t, exec.Command(binary, "guard", "--dir", shortDir(t))).printed(0, "is empty: a new store begins.")

@@ -290,10 +290,10 @@ func (t *trial) wipe() error {
 	return err
 }
 
-// contents is every file of the data directory as it is, but for locks.
-func (t *trial) contents() (map[string]string, error) {
+// contentsOf is every file of a data directory as it is, but for locks.
+func contentsOf(dir string) (map[string]string, error) {
 	all := map[string]string{}
-	err := filepath.WalkDir(t.dir(), func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || strings.HasSuffix(path, ".lock") {
 			return err
 		}

@@ -214,14 +214,14 @@ func (t *trial) tryDamage(ctx context.Context) (string, error) {
 	if err := patch(last.Path, int64(at)-2, "XX"); err != nil {
 		return "", err
 	}
-	before, err := t.contents()
+	before, err := contentsOf(t.dir())
 	if err != nil {
 		return "", err
 	}
 	upErr := t.up(ctx)
 	said := t.complaint(ctx)
 	_ = t.down(ctx, false)
-	after, err := t.contents()
+	after, err := contentsOf(t.dir())
 	switch {
 	case upErr == nil:
 		err = errors.New("it has started")
