@@ -30,7 +30,7 @@ type guardCmd struct {
 	namesOfLog
 	logFlags
 
-	Program []string `arg:"" optional:"" passthrough:"" name:"-- program" help:"The server to become, when the files are sound: -- redis-server --appendonly yes."`
+	Program []string `arg:"" optional:"" passthrough:"" name:"program" help:"The server to become when the files are sound, behind --, as in -- redis-server --appendonly yes."`
 
 	uid, gid int // Owner, parsed; -1 for nobody
 }
