@@ -95,11 +95,11 @@ func explainArchiver(err error, to string) error {
 	case errors.As(err, &held):
 		return failf(exitLocal, "the archive at %s is in use by %s, which archives %s", to, held.Holder, held.Source).
 			with("Two archivers on one target would get in each other's way. Nothing has been changed.").
-			with("look:   limpet archive --status --to %s", to)
+			with("look:   limpet archive --status --to %s", typedPath(to))
 	case errors.Is(err, archive.ErrLeaseLost):
 		return failf(exitLocal, "another archiver has taken over the archive at %s", to).
 			with("What this one had shipped is sound, and it has stopped. The other one goes on.").
-			with("look:   limpet archive --status --to %s", to)
+			with("look:   limpet archive --status --to %s", typedPath(to))
 	}
 	return failf(exitLocal, "%s", err)
 }

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"limpet"
+	"limpet/clock"
+	"limpet/internal/archive"
+	"limpet/internal/target"
 	"limpet/internal/testredis"
 )
 
@@ -119,6 +125,109 @@ func TestStore_ArchiveIsTroubled_TheStoreGoesOn(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.out)
 	}
+}
+
+// A store whose history is days old, pruned by the program.
+func TestPrune_OfAnArchive_KeepsWhatItWasToldTo(t *testing.T) {
+	dir, to := shortDir(t), t.TempDir()
+	store, err := target.Open(context.Background(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	clk := clock.NewFake(clock.Real().Now().Add(-10 * 24 * time.Hour).Truncate(time.Second))
+	db, err := limpet.Open(dir, &limpet.Options{Clock: clk, Timestamps: true, Fsync: limpet.Always})
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(args ...any) string {
+		t.Helper()
+		v, err := db.Do(context.Background(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Text()
+	}
+	shipped := make(chan uint64, 1000)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- archive.New(store, archive.Options{Dir: dir, Interval: time.Millisecond, Shipped: func(s *archive.Segment) { shipped <- s.Number }}).Run(ctx)
+	}()
+	days := map[int]time.Time{}
+	for day := range 10 {
+		do("SET", "day", day)
+		<-shipped
+		days[day] = clk.Now()
+		do("BGREWRITEAOF")
+		eventually(t, "the rewrite ends", func() bool { return strings.Contains(do("INFO", "persistence"), "aof_rewrite_in_progress:0") })
+		bases := func() int {
+			found, _ := filepath.Glob(filepath.Join(to, "archive/data/000001/base/*"))
+			return len(found)
+		}
+		eventually(t, "its base is shipped", func() bool { return bases() == day+2 })
+		clk.Advance(24 * time.Hour)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	at := func(day int) string { return days[day].Add(time.Hour).UTC().Format(time.RFC3339) }
+	wantTyped(t, exitUsage, "--keep-within", "prune", "--from", to)
+	wantTyped(t, exitUsage, "30d", "prune", "--from", to, "--keep-within", "a while")
+	wantTyped(t, exitNotFound, "nothing has been archived", "prune", "--from", t.TempDir(), "--keep-within", "1d")
+	wantTyped(t, 0, "would delete 0 timelines, ", "prune", "--from", to, "--keep-within", "4d", "--dry-run")
+	wantTyped(t, 0, "SET day 2", "restore", "--from", to, "--at", at(2), "--dry-run")
+	wantTyped(t, 0, "every second since ", "prune", "--from", to, "--keep-within", "4d")
+	wantTyped(t, exitNo, "it has been pruned", "restore", "--from", to, "--at", at(2), "--dry-run")
+	for day := 6; day < 10; day++ {
+		back := filepath.Join(t.TempDir(), "back")
+		wantTyped(t, 0, "SET day "+strconv.Itoa(day), "restore", "--from", to, "--at", at(day), "--to", back)
+	}
+	wantTyped(t, 0, "SET day 9", "history", "--from", to, "--key", "day")
+	wantTyped(t, 0, `"segments":0`, "prune", "--from", to, "--keep-within", "4d", "--json")
+	// The same target may hold backups.
+	limpetCommand(t, "backup", "--dir", dir, "--to", to).want(0)
+	wantTyped(t, 0, "deleted 0 of 1 backups", "prune", "--from", to, "--keep-last", "1", "--keep-within", "4d")
+}
+
+func TestRestore_TheClockWentBack_ThePlanSaysSo(t *testing.T) {
+	dir, to := shortDir(t), t.TempDir()
+	set := func(value string, at time.Time) {
+		t.Helper()
+		db, err := limpet.Open(dir, &limpet.Options{Clock: clock.NewFake(at), Timestamps: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Do(context.Background(), "SET", "k", value); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := clock.Real().Now().Add(-time.Hour).Truncate(time.Second)
+	set("first", first)
+	set("turned", first.Add(-30*time.Minute))
+	set("again", first)
+	p := prepare(t, t.TempDir(), binary, "archive", "--dir", dir, "--to", to, "--interval", "50ms").start().says("a timeline begins")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	at := first.Add(-10 * time.Minute).UTC().Format(time.RFC3339)
+	out := wantTyped(t, 0, "SET k turned", "restore", "--from", to, "--at", at, "--dry-run")
+	if !strings.Contains(out, "the clock went back 30m00s at "+onClock(first)+", before command ") || !strings.Contains(out, "limpet restore --from "+to+" --before-command N") {
+		t.Errorf("printed %s", out)
+	}
+	var r restoredTo
+	if err := json.Unmarshal([]byte(wantTyped(t, 0, "", "restore", "--from", to, "--at", at, "--dry-run", "--json")), &r); err != nil || r.Turn == nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	wantTyped(t, 0, "SET k first", "restore", "--from", to, "--before-command", strconv.FormatUint(r.Turn.Command, 10), "--dry-run")
 }
 
 func TestParseMoment_WhatPeopleWrite(t *testing.T) {

@@ -302,32 +302,37 @@ func TestBackup_Every_GoesOnUntilASignal(t *testing.T) {
 	server.Do("SET", "k", "v")
 	to := t.TempDir()
 	c := exec.Command(binary, "backup", "--dir", server.Dir(), "--to", to, "--no-gently", "--every", "1s", "--keep-last", "2", "--log-format", "json")
-	var log bytes.Buffer
-	c.Stderr = &log
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	c.Stderr = log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// It is ended when the oldest of three backups has gone.
+	said := func() string {
+		text, err := os.ReadFile(log.Name())
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
 	first := ""
-	for range 600 {
+	eventually(t, "the oldest of three backups goes", func() bool {
 		ids, err := filepath.Glob(filepath.Join(to, "catalogue", "*", "backup.json"))
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 		if first == "" && len(ids) > 0 {
 			first = ids[0]
 		}
-		if _, err := os.Stat(first); first != "" && err != nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		_, err = os.Stat(first)
+		return first != "" && err != nil && strings.Count(said(), `"msg":"backed up"`) >= 3
+	})
 	_ = c.Process.Signal(syscall.SIGTERM)
 	if err := c.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, log.String())
-	}
-	if n := strings.Count(log.String(), `"msg":"backed up"`); n < 3 {
-		t.Errorf("%d backups:\n%s", n, log.String())
+		t.Errorf("%v\n%s", err, said())
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"limpet/internal/check"
 	"limpet/vfs"
 )
@@ -160,7 +162,6 @@ func (w *told) problems(path string, problems []check.Problem) {
 // next is what is safe and what to type.
 func (w *told) next() (lines []string) {
 	path := strings.TrimRight(w.r.Path, "/")
-	single := len(w.r.Logs) == 1 && len(w.r.Logs[0].Files) == 1 && w.r.Logs[0].Files[0].Path == w.r.Path
 	switch {
 	case w.r.Verdict == check.Sound, len(w.r.Logs)+len(w.r.Dumps) == 0:
 		return nil
@@ -169,10 +170,32 @@ func (w *told) next() (lines []string) {
 	default:
 		lines = append(lines, "Nothing has been changed. Do not start a redis-server on it before it is mended.")
 	}
-	if single {
-		path = filepath.Dir(path)
-	}
+	path = wholeStore(path)
 	return append(lines,
-		fmt.Sprintf("plan:   limpet repair --from %s --to %s.mended", path, path),
+		fmt.Sprintf("plan:   limpet repair --from %s --to %s", typedPath(path), typedPath(mendedName(path))),
 		"        (shows what would be kept and what cut, and asks)")
 }
+
+// wholeStore is what is mended instead of a file that others belong to.
+func wholeStore(path string) string {
+	for _, part := range []string{".base.rdb", ".base.aof", ".incr.aof", ".manifest"} {
+		if strings.HasSuffix(path, part) {
+			return filepath.Join(filepath.Dir(path), "..")
+		}
+	}
+	return path
+}
+
+// mendedName is what may be written beside what is damaged, with the ending that
+// a file has.
+func mendedName(path string) string {
+	path = strings.TrimRight(path, "/")
+	switch ext := filepath.Ext(path); ext {
+	case ".aof", ".rdb":
+		return strings.TrimSuffix(path, ext) + ".mended" + ext
+	}
+	return path + ".mended"
+}
+
+// typedPath is a path as it is typed into a shell.
+func typedPath(path string) string { return shellescape.Quote(path) }

@@ -18,7 +18,11 @@ type doctorCmd struct {
 	Dir     string `env:"LIMPET_DIR" type:"path" placeholder:"DIR" help:"Data directory, of Limpet's or of a real Redis's. Without any flag it is ./volumes/redis."`
 	Store   string `env:"LIMPET_STORE" placeholder:"URL" help:"A store that runs, as in redis://:password@host:6379/0."`
 	Compose string `type:"path" placeholder:"FILE" help:"A docker-compose file."`
+	Backups string `env:"LIMPET_BACKUPS" placeholder:"TARGET" help:"Where backups are: a directory, or a bucket as in s3://bucket/prefix?region=eu-central-1, gs:// or azblob://."`
+	Archive string `env:"LIMPET_ARCHIVE" placeholder:"TARGET" help:"Where an archive is, likewise."`
 	JSON    bool   `name:"json" help:"Print JSON, one finding a line."`
+
+	now func() time.Time // nil is this machine's clock
 }
 
 // Help follows the summary in `limpet doctor --help`.
@@ -41,12 +45,15 @@ func (c *doctorCmd) Validate() error {
 
 // Run tells what was found; the exit code is the worst of it.
 func (c *doctorCmd) Run(ctx context.Context, t terminal) error {
-	if c.Dir == "" && c.Store == "" && c.Compose == "" {
+	if c.Dir+c.Store+c.Compose+c.Backups+c.Archive == "" {
 		c.Dir = "volumes/redis"
+	}
+	if c.now == nil {
+		c.now = clock.Real().Now
 	}
 	bar := newBytesBar(t, "reading")
 	s := doctor.Subject{
-		FS: vfs.OS(), Dir: c.Dir, Compose: c.Compose, Machine: doctor.ThisMachine(), Now: clock.Real().Now,
+		FS: vfs.OS(), Dir: c.Dir, Compose: c.Compose, Machine: doctor.ThisMachine(), Now: c.now,
 		Begin: bar.begin, Progress: bar.add,
 	}
 	if c.Store != "" {
@@ -57,6 +64,11 @@ func (c *doctorCmd) Run(ctx context.Context, t terminal) error {
 		defer func() { _ = client.Close() }()
 		s.Server = doctor.NewServer(client)
 	}
+	closeTargets, err := c.openTargets(ctx, &s)
+	if err != nil {
+		return err
+	}
+	defer closeTargets()
 	found, err := doctor.Examine(ctx, s)
 	bar.end()
 	if err != nil {

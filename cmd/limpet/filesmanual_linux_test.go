@@ -45,7 +45,7 @@ func volumes(t *testing.T) (dir string) {
 }
 
 func TestManual_OfRepair_RunsAsItStands(t *testing.T) {
-	if ran := runPage(t, "repair.md", volumes(t), strings.NewReplacer()); ran != 7 {
+	if ran := runPage(t, "repair.md", volumes(t), strings.NewReplacer()); ran != 10 {
 		t.Errorf("%d commands in it", ran)
 	}
 }
@@ -69,7 +69,7 @@ func TestManual_OfDoctor_RunsAsItStands(t *testing.T) {
 	dir := volumes(t)
 	s := testredis.Start(t, testredis.Options{Args: []string{"--appendonly", "yes"}})
 	writeFile(t, filepath.Join(dir, "docker-compose.yml"), "services: {redis: {image: redis:7}}\n")
-	if ran := runPage(t, "doctor.md", dir, strings.NewReplacer("127.0.0.1:6379", s.Addr())); ran != 3 {
+	if ran := runPage(t, "doctor.md", dir, strings.NewReplacer("127.0.0.1:6379", s.Addr())); ran != 4 {
 		t.Errorf("%d commands in it", ran)
 	}
 }
@@ -79,6 +79,10 @@ func TestDoctor_TheExitCodeIsTheWorst_AndNothingIsLeftBehind(t *testing.T) {
 	before := len(snapshot(t, dir))
 	r := execute(t, exec.Command(binary, "doctor", "--dir", dir, "--json"))
 	for _, v := range r.lines() {
+		switch v["code"] {
+		case "not-a-mount", "file-system", "disk-low", "inodes-low": // of the machine that runs the test
+			continue
+		}
 		if v["code"] == "" || v["text"] == "" || v["evidence"] == "" || v["do"] == "" || v["severity"] == "critical" {
 			t.Errorf("%v", v)
 		}

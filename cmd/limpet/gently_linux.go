@@ -19,7 +19,9 @@ func beGentle() {
 		idle     = 3 << 13 // ioprio class "idle": the disk when nobody else wants it
 		process  = 1
 	)
-	// Priorities belong to threads; those made later inherit theirs.
+	// Priorities belong to threads; those made later inherit theirs. Of the class of
+	// idle processes the kernel takes the processor away as soon as the server wakes
+	// up; niceness counts where that class is refused.
 	threads, _ := filepath.Glob("/proc/self/task/*")
 	for _, thread := range threads {
 		id, err := strconv.Atoi(filepath.Base(thread))
@@ -27,6 +29,7 @@ func beGentle() {
 			continue
 		}
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, niceness)
+		_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 		_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, process, uintptr(id), idle)
 	}
 }

@@ -32,10 +32,11 @@ func (c *historyCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	a, err := openArchive(ctx, store, c.secretFlags)
+	a, release, err := openArchive(ctx, store, c.secretFlags, "history")
 	if err != nil {
 		return explainArchive(err, c.From)
 	}
+	defer release()
 	out := bufio.NewWriter(t.out)
 	var writeErr error
 	none := true

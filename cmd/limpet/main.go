@@ -33,11 +33,15 @@ type commands struct {
 
 	Check   checkCmd   `cmd:"" group:"files" help:"Say whether a store's files are sound, and what is wrong where. Only reads."`
 	Repair  repairCmd  `cmd:"" group:"files" help:"Make a sound store out of damaged files: a plan first, then a new directory."`
+	Stat    statCmd    `cmd:"" group:"files" help:"Show what a store does, live: operations, memory, log, disk, archive."`
+	Rewrite rewriteCmd `cmd:"" group:"files" help:"Have a store rewrite its log, and show how far it is."`
+	Du      duCmd      `cmd:"" group:"files" help:"Say what takes the disk and the memory, from files alone."`
+
 	Backup  backupCmd  `cmd:"" group:"backup" help:"Back a data directory up while its server runs: ours, Redis's or Valkey's."`
 	Backups backupsCmd `cmd:"" group:"backup" help:"List backups."`
 	Restore restoreCmd `cmd:"" group:"backup" help:"Fill an empty directory with a backup, or with any moment of an archive."`
 	Verify  verifyCmd  `cmd:"" group:"backup" help:"Restore backups into a scratch directory, load them, and compare."`
-	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups."`
+	Prune   pruneCmd   `cmd:"" group:"backup" help:"Delete old backups, and what an archive need not reach back to."`
 	Archive archiveCmd `cmd:"" group:"backup" help:"Archive a data directory continuously, so that any second can be brought back."`
 	History historyCmd `cmd:"" group:"backup" help:"Show what happened, to a key or to all, from an archive."`
 

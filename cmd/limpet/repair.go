@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,9 +21,9 @@ import (
 )
 
 type repairCmd struct {
-	From         string `required:"" type:"path" placeholder:"DIR" help:"Data directory, of Limpet's or of a real Redis's; it is only read."`
-	To           string `type:"path" placeholder:"DIR" help:"New directory to write."`
-	InPlace      bool   `help:"Instead, change the directory itself, after copying all of it."`
+	From         string `required:"" type:"path" placeholder:"DIR" help:"Data directory, of Limpet's or of a real Redis's, or a single log or RDB; it is only read."`
+	To           string `type:"path" placeholder:"NEW" help:"New directory to write, or for a single file a new file."`
+	InPlace      bool   `help:"Instead, change what --from names, after copying all of it."`
 	KeepAfterGap bool   `help:"Keep the files behind one that ends early or is missing, though commands are missing before them."`
 	Resync       bool   `help:"Go on behind damage where it can be told where commands begin again, though some are missing."`
 	SalvageBase  bool   `help:"Keep the entries before the damage of an RDB."`
@@ -40,13 +41,23 @@ func (c *repairCmd) Help() string {
 func (c *repairCmd) Validate() error {
 	switch {
 	case c.To == "" && !c.InPlace:
-		return errors.New("--to DIR is missing: where the mended store is to be written")
+		return errors.New("--to NEW is missing: where what is mended is to be written")
 	case c.To != "" && c.InPlace:
 		return errors.New("--to and --in-place exclude each other")
+	case c.To != "" && c.single():
+		if c.To == c.From {
+			return errors.New("--to must be a new file, not that of --from")
+		}
 	case c.To != "" && (inside(c.From, c.To) || inside(c.To, c.From)):
 		return errors.New("--to must be a directory beside that of --from, not in it")
 	}
 	return nil
+}
+
+// single tells that a file is to be mended.
+func (c *repairCmd) single() bool {
+	info, err := vfs.OS().Stat(c.From)
+	return err == nil && !info.IsDir()
 }
 
 func inside(dir, path string) bool {
@@ -111,7 +122,14 @@ func (c *repairCmd) Run(ctx context.Context, t terminal) error {
 
 // alone refuses while a process has the files open: a real redis-server takes no lock.
 func (c *repairCmd) alone() error {
-	for _, h := range machine.Holders(c.From) {
+	dir := c.From
+	if c.single() {
+		dir = filepath.Dir(dir)
+	}
+	for _, h := range machine.Holders(dir) {
+		if dir != c.From && filepath.Base(h.File) != filepath.Base(c.From) {
+			continue
+		}
 		return failf(exitRefused, "%s is in use: process %d (%s) has %s open", c.From, h.PID, h.Name, filepath.Base(h.File)).
 			with("A store that runs is not repaired: it is sound as far as it runs. Nothing has been changed.").
 			with("stop:   end it first (docker compose stop, redis-cli SHUTDOWN), then try again")
@@ -166,7 +184,7 @@ func (c *repairCmd) outcome(plan *repair.Plan, outcome, kept string) string {
 		dir := c.To
 		if c.InPlace {
 			dir = c.From
-			w.linef("The directory as it was is in %s.", kept)
+			w.linef("The %s as it was is in %s.", what(plan), kept)
 		}
 		for _, f := range append(append([]*repair.FilePlan{}, plan.Files...), plan.Dumps...) {
 			for _, cut := range f.Cuts {
@@ -174,9 +192,19 @@ func (c *repairCmd) outcome(plan *repair.Plan, outcome, kept string) string {
 			}
 		}
 		w.linef("%s is sound: %s.", dir, held(plan))
-		w.linef("look:   limpet check %s", dir)
+		w.linef("look:   limpet check %s", typedPath(dir))
+		if owner, err := machine.OwnerOf(cmp.Or(kept, c.From)); err == nil && !c.InPlace && owner.UID != os.Geteuid() {
+			w.linef("own:    chown -R %d:%d %s, as whose server it was", owner.UID, owner.GID, typedPath(dir))
+		}
 	}
 	return strings.TrimSuffix(w.String(), "\n")
+}
+
+func what(plan *repair.Plan) string {
+	if plan.Single {
+		return "file"
+	}
+	return "directory"
 }
 
 // held is what a plan keeps.
@@ -196,15 +224,18 @@ func held(plan *repair.Plan) string {
 
 // again is the command line that does what was planned.
 func (c *repairCmd) again() string {
-	line := "limpet repair --from " + c.From
+	line := "limpet repair --from " + typedPath(c.From)
 	if c.InPlace {
 		line += " --in-place"
 	} else {
-		line += " --to " + c.To
+		line += " --to " + typedPath(c.To)
 	}
-	for flag, set := range map[string]bool{" --keep-after-gap": c.KeepAfterGap, " --resync": c.Resync, " --salvage-base": c.SalvageBase} {
-		if set {
-			line += flag
+	for _, option := range []struct {
+		flag string
+		set  bool
+	}{{" --keep-after-gap", c.KeepAfterGap}, {" --resync", c.Resync}, {" --salvage-base", c.SalvageBase}} {
+		if option.set {
+			line += option.flag
 		}
 	}
 	return line
@@ -219,6 +250,8 @@ func (c *repairCmd) planText(plan *repair.Plan) string {
 	}
 	for _, f := range append(append([]*repair.FilePlan{}, plan.Files...), plan.Dumps...) {
 		switch {
+		case f.Dropped && f.Source.Size == 0:
+			w.linef("  %s: missing, and not named any more", f.Name)
 		case len(f.Cuts) == 0 && len(f.Keep) == 0 && f.Source.Size > 0, len(f.Keep) == 0 && f.Commands == 0 && len(f.Cuts) > 0 && f.Cuts[0].From == 0:
 			w.linef("  %s: nothing of it is kept", f.Name)
 		case f.Salvage:
@@ -292,7 +325,10 @@ func (c *repairCmd) explain(err error) error {
 		if refused.Flag != "" {
 			f = f.with("else:   %s %s", c.again(), refused.Flag)
 		}
-		return f.with("look:   limpet check %s", c.From)
+		if refused.From != "" {
+			f = f.with("else:   limpet repair --from %s --to %s", typedPath(refused.From), typedPath(strings.TrimRight(refused.From, "/")+".mended"))
+		}
+		return f.with("look:   limpet check %s", typedPath(c.From))
 	}
 	return failf(exitLocal, "cannot repair %s: %s", c.From, reason(err)).with(unchanged)
 }
@@ -300,12 +336,19 @@ func (c *repairCmd) explain(err error) error {
 // failed says what is left after a repair that did not get to its end.
 func (c *repairCmd) failed(err error, kept string) error {
 	var full *repair.NotEmptyError
-	if errors.As(err, &full) {
+	var there *repair.ExistsError
+	if errors.As(err, &full) || errors.As(err, &there) {
 		return failf(exitLocal, "%s", err).with("Nothing has been changed.").with("else:   name another with --to")
 	}
 	f := failf(exitLocal, "the repair was not finished: %s", err)
 	if c.InPlace {
-		return f.with("The directory as it was is in %s.", kept).with("again:  %s", c.again())
+		if kept == "" {
+			return f.with("Nothing has been changed.").with("again:  %s", c.again())
+		}
+		return f.with("What it was is in %s.", kept).with("again:  %s", c.again())
+	}
+	if c.single() {
+		return f.with("%s has not been changed, and %s has not been written.", c.From, c.To).with("again:  %s", c.again())
 	}
 	return f.with("%s has not been changed. %s is of no use yet.", c.From, c.To).with("again:  %s", c.again())
 }

@@ -98,7 +98,7 @@ func TestRepair_RefusesInPlainWords(t *testing.T) {
 		{"--from " + store.dir + " --to " + target, exitRefused, []string{"is in use: ", "Nothing has been changed."}},
 		{"--from " + short + " --to " + target, exitRefused, []string{"at byte ", "1 entries before it can be read", "Nothing has been changed.", "--to " + target + " --salvage-base"}},
 		{"--from " + short + "/none --to " + target, exitLocal, []string{"no such file or directory"}},
-		{"--from " + short, exitUsage, []string{"--to DIR is missing"}},
+		{"--from " + short, exitUsage, []string{"--to NEW is missing"}},
 		{"--from " + short + " --to " + short + "/sub", exitUsage, []string{"beside that of --from"}},
 		{"--from " + short + " --in-place --to " + target, exitUsage, []string{"exclude each other"}},
 	} {

@@ -41,10 +41,11 @@ func (m momentFlags) check() error {
 
 // fromArchive restores a moment, or tells what would be restored.
 func (c *restoreCmd) fromArchive(ctx context.Context, t terminal, store *target.Store) error {
-	a, err := openArchive(ctx, store, c.secretFlags)
+	a, release, err := openArchive(ctx, store, c.secretFlags, "restore")
 	if err != nil {
 		return explainArchive(err, c.From)
 	}
+	defer release()
 	p, err := c.plan(ctx, t, a)
 	if err != nil {
 		return c.explainMoment(err)
@@ -57,12 +58,13 @@ func (c *restoreCmd) fromArchive(ctx context.Context, t terminal, store *target.
 	return c.tellMoment(t, p)
 }
 
-func openArchive(ctx context.Context, store *target.Store, f secretFlags) (*archive.Archive, error) {
+// openArchive opens an archive of which nothing is pruned until release is called.
+func openArchive(ctx context.Context, store *target.Store, f secretFlags, what string) (a *archive.Archive, release func(), err error) {
 	keys, err := f.open(ctx, store, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return archive.Open(ctx, store, keys)
+	return archive.OpenToRead(ctx, store, keys, archive.Reader{What: what, Holder: holderName()})
 }
 
 // mostFlushes is how many flushes are shown.
@@ -118,11 +120,13 @@ type restoredTo struct {
 	Base     int64     `json:"base"`
 	Segments uint64    `json:"segments"`
 	Note     string    `json:"note,omitempty"`
+
+	Turn *archive.Turn `json:"clockWentBack,omitempty"` // the moment was twice; this is the later one
 }
 
 func (c *restoreCmd) tellMoment(t terminal, p *archive.Plan) error {
 	r := restoredTo{
-		Success: true, At: p.At, Clock: "archiver", Command: p.Command, Timeline: p.Timeline.Number, Base: int64(p.Base.Seq), Note: p.Note,
+		Success: true, At: p.At, Clock: "archiver", Command: p.Command, Timeline: p.Timeline.Number, Base: int64(p.Base.Seq), Note: p.Note, Turn: p.Turn,
 	}
 	if p.Stamped {
 		r.Clock = "server"
@@ -158,6 +162,10 @@ func (c *restoreCmd) tellMoment(t terminal, p *archive.Plan) error {
 	if p.Next != nil {
 		lines = append(lines, fmt.Sprintf("  the next is command %d, %s: %s", p.Next.Number, dated(p.Next.At, p.Next.Stamped), shown(p.Next.Args)))
 	}
+	if p.Turn != nil {
+		lines = append(lines, fmt.Sprintf("  the clock went back %s at %s, before command %d, so that this moment was twice: it is the later one", roughly(p.Turn.Back()), onClock(p.Turn.From), p.Turn.Command),
+			fmt.Sprintf("  the earlier one is before that: limpet restore --from %s --before-command N --to NEW, with N up to %d; limpet history shows the numbers", typedPath(c.From), p.Turn.Command))
+	}
 	if p.Note != "" {
 		lines = append(lines, "  note: "+p.Note)
 	}
@@ -181,11 +189,18 @@ func (c *restoreCmd) explainMoment(err error) error {
 	switch {
 	case errors.As(err, &gap):
 		f := failf(exitNo, "nothing is known of %s: no archiver saw it", onClock(gap.At))
+		if gap.Pruned {
+			f = failf(exitNo, "nothing is known any more of %s: it has been pruned", onClock(gap.At))
+		}
 		if gap.Before != nil {
 			_ = f.with("before: timeline %d ends; limpet restore --from %s --at %s", gap.Before.Number, c.From, gap.Before.Until.UTC().Format(time.RFC3339Nano))
 		}
 		if gap.After != nil {
-			_ = f.with("after:  timeline %d begins (%s); limpet restore --from %s --at %s", gap.After.Number, gap.After.Why, c.From, gap.After.From.UTC().Format(time.RFC3339Nano))
+			began := gap.After.Why
+			if gap.Pruned {
+				began = "as far as it is kept"
+			}
+			_ = f.with("after:  timeline %d begins (%s); limpet restore --from %s --at %s", gap.After.Number, began, c.From, gap.After.From.UTC().Format(time.RFC3339Nano))
 		}
 		return f.with("Nothing has been written.")
 	case errors.Is(err, archive.ErrNoFlush):

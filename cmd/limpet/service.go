@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"limpet"
@@ -113,6 +114,13 @@ func (e *embedded) stop() error {
 func explainOpen(dir string, err error) error {
 	const unchanged = "Nothing has been changed."
 	f := failf(exitLocal, "cannot open %s", dir)
+	typed := typedPath(dir)
+	// What repair can do it shows before it writes, and it writes elsewhere.
+	mend := func() *failure {
+		return f.with("look:   limpet check %s", typed).
+			with("mend:   limpet repair --from %s --to %s", typed, typedPath(mendedName(dir))).
+			with("        (shows what would be kept and what cut, and asks)")
+	}
 	var (
 		locked   *vfs.LockedError
 		torn     *aof.TruncatedError
@@ -125,42 +133,60 @@ func explainOpen(dir string, err error) error {
 	)
 	switch {
 	case errors.As(err, &locked):
-		return f.with("%s. Only one process may have a directory open. %s", locked, unchanged).
-			with("who:    ps -p %d", locked.PID).
-			with("else:   choose another directory with --dir")
+		f = f.with("%s. Only one process may have a directory open. %s", locked, unchanged)
+		if locked.PID != 0 {
+			f = f.with("who:    ps -p %d", locked.PID)
+		} else {
+			f = f.with("who:    fuser -v %s", typedPath(locked.Path))
+		}
+		return f.with("else:   choose another directory with --dir")
 	case errors.As(err, &hole):
-		return f.with("%s ends early at byte %d, and %s follows it: there is a hole in the log.", hole.Torn.File, hole.Torn.Offset, hole.Next).
-			with("The %d commands before it are intact. %s", hole.Torn.Commands, unchanged).
-			with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+		f = f.with("%s ends early at byte %d, and %s follows it: there is a hole in the log.", hole.Torn.File, hole.Torn.Offset, hole.Next).
+			with("The %d commands before it are intact. %s", hole.Torn.Commands, unchanged)
+		return mend()
 	case errors.As(err, &torn):
-		return f.with("%s ends in the middle of a command at byte %d.", torn.File, torn.Offset).
+		f = f.with("%s ends in the middle of a command at byte %d, and aof-load-truncated is no.", torn.File, torn.Offset).
 			with("The %d commands before it are intact. %s", torn.Commands, unchanged)
+		return mend()
 	case errors.As(err, &damaged):
-		return f.with("%s is damaged at byte %d: %s.", damaged.File, damaged.Offset, damaged.What).
-			with("The %d commands before it, up to byte %d, are intact. %s", damaged.Commands, damaged.CutAt, unchanged).
-			with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+		f = f.with("%s is damaged at byte %d: %s.", damaged.File, damaged.Offset, damaged.What).
+			with("The %d commands before it, up to byte %d, are intact. %s", damaged.Commands, damaged.CutAt, unchanged)
+		return mend()
 	case errors.As(err, &orphans):
-		return f.with("%s.", orphans).with(unchanged).
-			with("If these files are your data, restore their manifest; if they are not, move them away:").
-			with("        mkdir %s.orphans && mv %s/* %s.orphans/", dir, orphans.Dir, dir)
+		f = f.with("%s.", orphans).with(unchanged).
+			with("The manifest can be made anew from the names of the files, where they leave no doubt:")
+		return mend().with("else:   choose another directory with --dir, if these files are not your data")
 	case errors.As(err, &missing):
-		return f.with("%s.", missing).with(unchanged).with("Bring the files back from a backup before starting.")
+		f = f.with("%s.", missing).with(unchanged).
+			with("What they held can only come from a backup. Without, what stands before the first that is missing can be kept:")
+		return mend().with("back:   limpet restore --from TARGET --to %s", typedPath(strings.TrimRight(dir, "/")+".restored"))
 	case errors.As(err, &manifest):
-		return f.with("%s.", manifest).with(unchanged)
+		f = f.with("%s.", manifest).with(unchanged)
+		return mend()
 	case errors.As(err, &badBase):
 		f = f.with("%s.", err).with(unchanged)
-		if errors.Is(err, rdb.ErrUnsupported) {
-			f = f.with("The file is sound, and the Redis that wrote it opens it. What is not supported has to go there, before it saves again:").
+		switch {
+		case errors.Is(err, rdb.ErrUnsupported):
+			return f.with("The file is sound, and the Redis that wrote it opens it. What is not supported has to go there, before it saves again:").
 				with("mend:   HPERSIST KEY FIELDS 1 FIELD, for a field with a deadline; DEL KEY, for what else")
+		case errors.Is(err, rdb.ErrNewer):
+			return f.with("The file is sound as far as that is known, and the version that wrote it opens it.")
+		case !errors.Is(err, rdb.ErrCorrupt) && !errors.Is(err, rdb.ErrTruncated):
+			return f // of this configuration, or of the disk
 		}
-		return f.with("safe:   cp -a %s %s.kept, before anything else", dir, dir)
+		return mend()
+	case errors.Is(err, rdb.ErrUnsupported):
+		return f.with("%s.", err).with("The file is sound, and the server that wrote it opens it. %s", unchanged)
 	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
 		return f.with("%s. %s", reason(err), unchanged).
 			with("The directory must be writable for user id %d:", os.Getuid()).
-			with("look:   ls -ld %s", dir).
+			with("look:   ls -ld %s", typed).
 			with("else:   choose another directory with --dir")
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return f.with("%s. What was there is as it was.", reason(err)).
+			with("look:   df -h %s; df -i %s", typed, typed)
 	}
-	return f.with("%s.", err).with(unchanged)
+	return f.with("%s.", err).with(unchanged).with("look:   limpet check %s", typed)
 }
 
 // ended waits for what ends a service: a signal, SHUTDOWN, or a door that broke.

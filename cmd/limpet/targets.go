@@ -128,10 +128,10 @@ func explainTarget(err error) error {
 		return f
 	case errors.As(err, &missing) && missing.ID == "":
 		return failf(exitNotFound, "%s: no backups there", missing.Target).
-			with("make one: limpet backup --dir DIRECTORY --to %s", missing.Target)
+			with("make one: limpet backup --dir DIRECTORY --to %s", typedPath(missing.Target))
 	case errors.As(err, &missing):
 		return failf(exitNotFound, "%s: no backup %s", missing.Target, missing.ID).
-			with("look:   limpet backups --from %s", missing.Target)
+			with("look:   limpet backups --from %s", typedPath(missing.Target))
 	case errors.As(err, &nothing):
 		return failf(exitNotFound, "%s: no data there: %s is missing", nothing.Dir, nothing.Missing).
 			with("Is it the server's directory? Ask it:  redis-cli CONFIG GET dir").
@@ -146,8 +146,8 @@ func explainTarget(err error) error {
 	case errors.As(err, &taken):
 		return failf(exitLocal, "%s is not empty: it holds %s", taken.Dir, taken.Found).
 			with("A restore only goes into a missing or empty directory, so that it can destroy nothing. Nothing has been changed.").
-			with("else:   --to %s.restored", taken.Dir).
-			with("or:     mv %s %s.old, once no server uses it", taken.Dir, taken.Dir)
+			with("else:   --to %s", typedPath(taken.Dir+".restored")).
+			with("or:     mv %s %s, once no server uses it", typedPath(taken.Dir), typedPath(taken.Dir+".old"))
 	case errors.Is(err, sealed.ErrNeedsKey):
 		return failf(exitRefused, "the backup is encrypted").
 			with("open:   --passphrase-file FILE or --identity FILE")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"limpet/aof"
@@ -19,6 +20,7 @@ type Archive struct {
 	keys  sealed.Keys
 	spans []*Span // by number, ascending
 	lease *leaseDoc
+	floor Floor // nothing below is looked at
 }
 
 // Span is a timeline and what is in it.
@@ -28,7 +30,12 @@ type Span struct {
 	Commands uint64    // number of its newest command; First-1 when it has none
 	From     time.Time // the earliest moment that can be brought back
 	Until    time.Time // everything written up to then is in it
+	Pruned   bool      // its beginning was
+	Oldest   uint64    // number of the first command that can be gone back before
 	hash     Hash      // of the timeline's header
+	// latest is Until, or the latest moment that a clock showed before it went back.
+	latest time.Time
+	first  uint64 // the segment before which its oldest base stands
 }
 
 // ErrEmpty: there is no archive on a target, or nothing in it yet.
@@ -36,7 +43,24 @@ var ErrEmpty = errors.New("archive: nothing has been archived there")
 
 // Open reads what an archive holds. What is encrypted needs keys.
 func Open(ctx context.Context, s Store, k sealed.Keys) (*Archive, error) {
-	a := &Archive{store: s, keys: k}
+	for {
+		floor, err := currentFloor(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		a, err := open(ctx, s, k, floor)
+		if err == nil || errors.Is(err, ErrEmpty) {
+			return a, err
+		}
+		// It may have been pruned meanwhile.
+		if now, err2 := currentFloor(ctx, s); err2 != nil || now == floor {
+			return nil, err
+		}
+	}
+}
+
+func open(ctx context.Context, s Store, k sealed.Keys, floor Floor) (*Archive, error) {
+	a := &Archive{store: s, keys: k, floor: floor}
 	objects, err := s.List(ctx, timelinePrefix)
 	if err != nil {
 		return nil, err
@@ -50,6 +74,9 @@ func Open(ctx context.Context, s Store, k sealed.Keys) (*Archive, error) {
 		n, err := numberIn(o.Key)
 		if err != nil {
 			return nil, err
+		}
+		if n < floor.Timeline {
+			continue
 		}
 		span, err := a.span(ctx, n)
 		if err != nil {
@@ -73,32 +100,70 @@ func (a *Archive) span(ctx context.Context, n uint64) (*Span, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, err := bases(ctx, a.store, n)
+	places, err := a.bases(ctx, n)
 	if err != nil || len(places) == 0 {
 		return nil, err
 	}
-	s := &Span{Timeline: *t, hash: hash, Commands: t.First - 1, From: t.Started, Until: t.Started}
-	hint := places[len(places)-1].segment
+	s := &Span{Timeline: *t, hash: hash, Commands: t.First - 1, From: t.Started, Until: t.Started, Oldest: t.First, first: places[0].segment}
+	hints := hintsOf(places)
 	if a.lease != nil && a.lease.Timeline == n {
-		hint = a.lease.Segment
+		hints = append([]uint64{a.lease.Segment}, hints...)
 		s.Until = later(s.Until, a.lease.Until)
 	}
-	if s.Last, err = lastSegment(ctx, a.store, n, hint); err != nil || s.Last == 0 {
+	if s.Last, err = lastSegment(ctx, a.store, n, hints...); err != nil || s.Last == 0 {
 		return s, err
 	}
-	first, _, err := getSegment(ctx, a.store, n, max(1, places[0].segment))
-	if err != nil {
+	if err := a.beginning(ctx, s, places[0]); err != nil {
 		return nil, err
-	}
-	if at, _ := first.FirstAt(); at.Before(s.From) || places[0].segment > 1 {
-		s.From = at
 	}
 	last, _, err := getSegment(ctx, a.store, n, s.Last)
 	if err != nil {
 		return nil, err
 	}
 	s.Commands, s.Until = last.last(), later(s.Until, last.ReadAt)
-	return s, nil
+	if last.Turned == 0 {
+		return s, nil
+	}
+	err = a.eachTurn(ctx, s, max(1, places[0].segment), func(_ uint64, t *Turn) bool {
+		if t.To.Before(s.From) {
+			s.From = t.To
+		}
+		s.latest = later(s.latest, t.From)
+		return true
+	})
+	if errors.Is(err, ErrDamaged) || missing(err) {
+		err = nil // the timeline is read as far as it is sound
+	}
+	return s, err
+}
+
+// beginning finds the earliest moment of a timeline: that of its first command, if
+// that is before it was begun, or of the last before its oldest base where what
+// was before has been pruned.
+func (a *Archive) beginning(ctx context.Context, s *Span, oldest basePlace) error {
+	if oldest.segment > 1 {
+		before, _, err := getSegment(ctx, a.store, s.Number, oldest.segment-1)
+		if err != nil {
+			return err
+		}
+		s.Pruned, s.Oldest = true, before.last()+1
+		s.From, _ = before.LastAt()
+		return nil
+	}
+	first, _, err := getSegment(ctx, a.store, s.Number, 1)
+	if err != nil {
+		return err
+	}
+	if at, _ := first.FirstAt(); at.Before(s.From) {
+		s.From = at
+	}
+	return nil
+}
+
+// bases lists the bases of a timeline above the floor, by place ascending.
+func (a *Archive) bases(ctx context.Context, timeline uint64) ([]basePlace, error) {
+	places, err := bases(ctx, a.store, timeline)
+	return slices.DeleteFunc(places, func(p basePlace) bool { return !a.floor.above(timeline, p.segment) }), err
 }
 
 // close lets each timeline end where its successor says that it did.
@@ -107,6 +172,9 @@ func (a *Archive) close() {
 		if p := a.spans[i+1].Previous; p != nil && p.Timeline == s.Number {
 			s.Until = later(s.Until, p.Until)
 		}
+	}
+	for _, s := range a.spans {
+		s.latest = later(s.latest, s.Until)
 	}
 }
 

@@ -45,6 +45,7 @@ type Archiver struct {
 	follow *tail.Follower
 	lease  *lease
 	watch  notables
+	turns  turns
 
 	timeline *Timeline
 	newest   *Segment // nil while the timeline has none
@@ -91,7 +92,8 @@ func New(s Store, o Options) *Archiver {
 	}
 	a := &Archiver{store: s, o: o}
 	a.follow = tail.New(o.FS, o.Dir, tail.Options{
-		DirName: o.DirName, FileName: o.FileName, MaxBlock: 8 << 20, Clock: o.Clock, Inspect: a.watch.unit,
+		DirName: o.DirName, FileName: o.FileName, MaxBlock: 8 << 20, Clock: o.Clock,
+		Inspect: func(u aof.Unit, at time.Time) { a.watch.unit(u, at); a.turns.unit(u, at) },
 	})
 	return a
 }
@@ -209,6 +211,7 @@ func (a *Archiver) pass(ctx context.Context, attached *bool) error {
 func (a *Archiver) shipNext(ctx context.Context) error {
 	if a.hand == nil {
 		a.watch.begin(a.next)
+		a.turns.begin(a.next, a.ts)
 		b, err := a.follow.Next()
 		var broken *tail.Break
 		if err == io.EOF || errors.As(err, &broken) {
@@ -351,11 +354,11 @@ func (a *Archiver) readEnd(ctx context.Context, t *Timeline, hash Hash) (tail.Po
 	if p := a.Progress(); p.Timeline == t.Number {
 		hint = p.Segment
 	}
-	last, err := lastSegment(ctx, a.store, t.Number, hint)
+	places, err := bases(ctx, a.store, t.Number)
 	if err != nil {
 		return tail.Point{}, err
 	}
-	places, err := bases(ctx, a.store, t.Number)
+	last, err := lastSegment(ctx, a.store, t.Number, append([]uint64{hint}, hintsOf(places)...)...)
 	if err != nil {
 		return tail.Point{}, err
 	}
@@ -480,7 +483,11 @@ func (a *Archiver) previous(ctx context.Context, n uint64) (*Previous, error) {
 	if progress.Timeline == n {
 		hint = progress.Segment
 	}
-	if p.Segment, err = lastSegment(ctx, a.store, n, hint); err != nil {
+	places, err := bases(ctx, a.store, n)
+	if err != nil {
+		return nil, err
+	}
+	if p.Segment, err = lastSegment(ctx, a.store, n, append([]uint64{hint}, hintsOf(places)...)...); err != nil {
 		return nil, err
 	}
 	if p.Segment > 0 {

@@ -333,7 +333,9 @@ func TestLastSegment_OverManyGroups_IsFound(t *testing.T) {
 	n := uint64(0)
 	for _, last := range []uint64{0, 1, 998, 999, 1000, 1001, 1999, 2000, 3500, 7999} {
 		for n < last {
-			n++
+			if n++; n < last && n%groupSize < groupSize-2 {
+				continue // only the end of a group counts
+			}
 			must(t, s.Create(ctx, segmentKey(1, n), strings.NewReader("")))
 		}
 		for _, hint := range []uint64{0, 1, last / 2, last, last + 1, 50000} {

@@ -39,18 +39,18 @@ func getSegment(ctx context.Context, s Store, timeline, n uint64) (*Segment, Has
 }
 
 // lastSegment is the number of a timeline's newest segment, 0 when it has none.
-// hint is a segment that is likely to be near it; a wrong one costs time only.
-// Segments are numbered without gaps, so that a few listings find the end.
-func lastSegment(ctx context.Context, s Store, timeline, hint uint64) (uint64, error) {
-	group := hint / groupSize
-	n, err := lastOfGroup(ctx, s, timeline, group)
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 && group > 0 {
-		group = 0
-		if n, err = lastOfGroup(ctx, s, timeline, 0); err != nil {
+// hints are segments that are likely to be near it; wrong ones cost time only, but
+// one must be in a group that has not been pruned. Segments are numbered without
+// gaps, so that a few listings find the end.
+func lastSegment(ctx context.Context, s Store, timeline uint64, hints ...uint64) (n uint64, err error) {
+	group := uint64(0)
+	for _, hint := range append(hints, 0) {
+		group = hint / groupSize
+		if n, err = lastOfGroup(ctx, s, timeline, group); err != nil {
 			return 0, err
+		}
+		if n > 0 {
+			break
 		}
 	}
 	if n == 0 || n%groupSize != groupSize-1 {
@@ -78,6 +78,16 @@ func lastSegment(ctx context.Context, s Store, timeline, hint uint64) (uint64, e
 	})
 	_ = between // n is what was looked for
 	return n, failed
+}
+
+// hintsOf are segments that are certain not to have been pruned, given the bases
+// of a timeline: the newest of them stays, and so does the segment before it.
+func hintsOf(places []basePlace) []uint64 {
+	if len(places) == 0 {
+		return nil
+	}
+	newest := places[len(places)-1].segment
+	return []uint64{newest, max(1, newest) - 1}
 }
 
 // lastOfGroup is the newest segment in a group, 0 when it is empty.

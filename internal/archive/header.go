@@ -2,11 +2,9 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"limpet/aof"
@@ -84,6 +82,10 @@ type Segment struct {
 	Sum     Hash      `json:"sum"`     // of the body, unsealed
 	Prefix  Hash      `json:"prefix"`  // of the incr file from its beginning to End
 	Notable []Notable `json:"notable,omitempty"`
+	// Turned is the newest segment of the timeline, up to this one, in which the
+	// clock went back; 0 is none. In that one stands where.
+	Turned uint64 `json:"turned,omitempty"`
+	Turn   *Turn  `json:"turn,omitempty"`
 }
 
 // Notable is a command or a run of commands that empties a database.
@@ -165,13 +167,11 @@ func bases(ctx context.Context, s Store, timeline uint64) ([]basePlace, error) {
 	}
 	places := make([]basePlace, 0, len(objects))
 	for _, o := range objects {
-		segment, seq, _ := strings.Cut(path.Base(o.Key), "-")
-		n, err := strconv.ParseUint(segment, 10, 64)
-		m, err2 := strconv.ParseInt(seq, 10, 64)
-		if err = errors.Join(err, err2); err != nil {
-			return nil, fmt.Errorf("archive: %s: want SEGMENT-SEQ as the last part: %w", o.Key, ErrDamaged)
+		place, err := placeOf(o.Key)
+		if err != nil {
+			return nil, err
 		}
-		places = append(places, basePlace{o.Key, n, aof.Seq(m)})
+		places = append(places, place)
 	}
 	return places, nil
 }

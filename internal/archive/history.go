@@ -27,7 +27,7 @@ type Event struct {
 // arguments share memory that is used again.
 func (a *Archive) History(ctx context.Context, q Query, do func(Event) error) error {
 	for _, span := range a.spans {
-		if !q.Since.IsZero() && span.Until.Before(q.Since) || !q.Until.IsZero() && span.From.After(q.Until) {
+		if !q.Since.IsZero() && span.latest.Before(q.Since) || !q.Until.IsZero() && span.From.After(q.Until) {
 			continue
 		}
 		if err := do(Event{Begins: span}); err != nil {
@@ -45,7 +45,13 @@ func (a *Archive) historyOf(ctx context.Context, span *Span, q Query, do func(Ev
 	if last < first {
 		return nil
 	}
-	if !q.Since.IsZero() {
+	end, _, err := getSegment(ctx, a.store, span.Number, last)
+	if err != nil {
+		return err
+	}
+	// Where the clock went back, times do not rise, and all is read.
+	rising := end.Turned < first || end.Turned == 0
+	if rising && !q.Since.IsZero() {
 		n, err := searchSegments(ctx, a.store, span.Number, first, last, func(s *Segment) bool {
 			at, _ := s.LastAt()
 			return !at.Before(q.Since)
@@ -55,7 +61,7 @@ func (a *Archive) historyOf(ctx context.Context, span *Span, q Query, do func(Ev
 		}
 		first = n
 	}
-	if !q.Until.IsZero() {
+	if rising && !q.Until.IsZero() {
 		n, err := searchSegments(ctx, a.store, span.Number, first, last, func(s *Segment) bool {
 			at, _ := s.FirstAt()
 			return at.After(q.Until)

@@ -26,6 +26,9 @@ type Plan struct {
 	Last    [][]byte  // the command itself, nil when there is none
 	Next    *Command  // the first command that is not kept, nil when there is none
 	Note    string    // what whoever asked should know, "" for nothing
+	// Turn is where the clock went back, when the moment that was asked for was
+	// twice; the plan is for the later of the two. nil when it was once.
+	Turn *Turn
 
 	basePlace basePlace
 }
@@ -47,9 +50,13 @@ type GapError struct {
 	At     time.Time
 	Before *Span // the timeline that ends before, nil when there is none
 	After  *Span // the one that begins after, nil when there is none
+	Pruned bool  // somebody had seen it, and it has been pruned since
 }
 
 func (e *GapError) Error() string {
+	if e.Pruned {
+		return fmt.Sprintf("archive: %s has been pruned", e.At.Format(time.RFC3339))
+	}
 	return fmt.Sprintf("archive: %s is in no timeline", e.At.Format(time.RFC3339))
 }
 
@@ -59,12 +66,19 @@ var ErrNoFlush = errors.New("archive: no FLUSHALL, FLUSHDB or mass delete in it"
 // PlanAt plans the state at a moment: with #TS, after every command of that
 // second, which is as fine as they are; else after what had been read by then. A
 // moment later than the archive knows of is its end, and the plan says so.
+//
+// Where the clock went back a moment was twice. The later one counts: the state
+// behind the newest command, in the order of the log, that is not later.
 func (a *Archive) PlanAt(ctx context.Context, at time.Time) (*Plan, error) {
 	span, note, err := a.spanAt(at)
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.search(ctx, span, func(s *Segment) bool {
+	where, err := a.stretchAt(ctx, span, a.firstKept(ctx, span), at)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.search(ctx, span, where.low, where.high, func(s *Segment) bool {
 		first, _ := s.FirstAt()
 		return first.After(at)
 	}, func(s *Segment) bool {
@@ -74,7 +88,7 @@ func (a *Archive) PlanAt(ctx context.Context, at time.Time) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Timeline: span, Segment: n - 1, Note: note}
+	p := &Plan{Timeline: span, Segment: n - 1, Note: note, Turn: where.twice}
 	if err := a.fill(ctx, p, func(c *Command) bool { return !c.At.After(at) }); err != nil {
 		return nil, err
 	}
@@ -95,17 +109,16 @@ func orUnknown(t time.Time) string {
 	return t.Format(time.RFC3339)
 }
 
-// search is the first segment that lies behind a place, Last+1 when none does.
-// reaches tells whether the place is inside a segment. Where a header on the way
-// is damaged, all before it are read: what is sound before damage must be found.
-func (a *Archive) search(ctx context.Context, span *Span, behind, reaches func(*Segment) bool) (uint64, error) {
-	first := a.firstKept(ctx, span)
-	n, err := searchSegments(ctx, a.store, span.Number, first, span.Last, behind)
+// search is the first of some segments that lies behind a place, last+1 when none
+// does. reaches tells whether the place is inside a segment. Where a header on the
+// way is damaged, all before it are read: what is sound before damage must be found.
+func (a *Archive) search(ctx context.Context, span *Span, first, last uint64, behind, reaches func(*Segment) bool) (uint64, error) {
+	n, err := searchSegments(ctx, a.store, span.Number, first, last, behind)
 	if err == nil || !missing(err) && !errors.Is(err, ErrDamaged) {
 		return n, err
 	}
 	inside := false
-	for n := first; n <= span.Last; n++ {
+	for n := first; n <= last; n++ {
 		seg, _, err := getSegment(ctx, a.store, span.Number, n)
 		switch {
 		case err != nil && inside:
@@ -125,7 +138,7 @@ func (a *Archive) search(ctx context.Context, span *Span, behind, reaches func(*
 // firstKept is the first segment that is there: older ones may have been pruned
 // with their bases.
 func (a *Archive) firstKept(ctx context.Context, span *Span) uint64 {
-	places, err := bases(ctx, a.store, span.Number)
+	places, err := a.bases(ctx, span.Number)
 	if err != nil || len(places) == 0 {
 		return 1
 	}
@@ -138,16 +151,20 @@ func (a *Archive) spanAt(at time.Time) (span *Span, note string, err error) {
 	gap := &GapError{At: at}
 	for i, s := range a.spans {
 		last := i == len(a.spans)-1
+		// What is before the first timeline, or before its oldest base.
+		gone := s.Pruned && at.Before(s.From) || i == 0 && a.floor.Number > 0 && at.Before(s.Started) && at.Before(s.From)
 		switch {
+		case gone && span == nil:
+			gap.After, gap.Pruned = s, true
 		case at.Before(s.Started) && span == nil && gap.After == nil:
 			gap.After = s
 			if !at.Before(s.From) {
 				return s, "", nil
 			}
 		case at.Before(s.Started):
-		case last && at.After(s.Until):
+		case last && at.After(s.latest):
 			return s, fmt.Sprintf("the archive knows everything up to %s and nothing after", s.Until.Format(time.RFC3339)), nil
-		case !at.After(s.Until):
+		case !at.After(s.latest):
 			span = s // a later one is better: it was recording then
 		default:
 			gap.Before = s
@@ -162,10 +179,10 @@ func (a *Archive) spanAt(at time.Time) (span *Span, note string, err error) {
 // PlanBeforeCommand plans the state just before a command, by its number.
 func (a *Archive) PlanBeforeCommand(ctx context.Context, number uint64) (*Plan, error) {
 	for _, span := range a.spans {
-		if number < span.First || number > span.Commands {
+		if number < span.Oldest || number > span.Commands {
 			continue
 		}
-		n, err := a.search(ctx, span,
+		n, err := a.search(ctx, span, a.firstKept(ctx, span), span.Last,
 			func(s *Segment) bool { return s.First >= number },
 			func(s *Segment) bool { return s.last() >= number })
 		if err != nil {
@@ -174,7 +191,7 @@ func (a *Archive) PlanBeforeCommand(ctx context.Context, number uint64) (*Plan, 
 		p := &Plan{Timeline: span, Segment: n - 1}
 		return p, a.fill(ctx, p, func(c *Command) bool { return c.Number < number })
 	}
-	first, last := a.spans[0].First, a.spans[len(a.spans)-1].Commands
+	first, last := a.spans[0].Oldest, a.spans[len(a.spans)-1].Commands
 	return nil, fmt.Errorf("archive: there is no command %d: it holds %d to %d", number, first, last)
 }
 
@@ -247,7 +264,7 @@ func (a *Archive) fill(ctx context.Context, p *Plan, keep func(*Command) bool) e
 			return err
 		}
 	}
-	places, err := bases(ctx, a.store, p.Timeline.Number)
+	places, err := a.bases(ctx, p.Timeline.Number)
 	if err != nil {
 		return err
 	}
@@ -268,8 +285,8 @@ func (a *Archive) fill(ctx context.Context, p *Plan, keep func(*Command) bool) e
 	return body.Close()
 }
 
-// cut finds the cut in p.Segment, and tells whether there is more of the segment
-// behind it.
+// cut finds the cut in p.Segment, behind the last unit that is to be kept, and
+// tells whether there is more of the segment behind it.
 func (a *Archive) cut(ctx context.Context, p *Plan, keep func(*Command) bool) (inside bool, err error) {
 	p.Command, p.At = p.Timeline.First-1, p.Timeline.From
 	if p.Segment == 0 {
@@ -290,18 +307,22 @@ func (a *Archive) cut(ctx context.Context, p *Plan, keep func(*Command) bool) (i
 		if len(u.Commands) > 0 {
 			c.Args = clone(u.Commands[len(u.Commands)-1].Args)
 		}
-		if !keep(c) {
+		switch {
+		case keep(c):
+			p.Cut, p.Command, p.At, p.Stamped, p.Last, p.Next = u.End, c.Number, at, stamped, c.Args, nil
+		case p.Next == nil:
 			p.Next = c
 			p.Next.Number = number
-			return errCut
 		}
-		p.Cut, p.Command, p.At, p.Stamped, p.Last = u.End, c.Number, at, stamped, c.Args
+		if p.Next != nil && f.seg.Turn == nil {
+			return errCut // nothing behind it is to be kept
+		}
 		return nil
 	})
 	if errors.Is(err, errCut) {
-		return true, nil
+		err = nil
 	}
-	return false, err
+	return p.Next != nil, err
 }
 
 // fillNext looks what the first command is that is not kept. That it cannot be

@@ -108,6 +108,12 @@ func (a *Archiver) segment(b *tail.Block) *Segment {
 		seg.LastTS = b.LastTS.Unix()
 	}
 	seg.Notable = a.watch.take(seg)
+	if a.newest != nil {
+		seg.Turned = a.newest.Turned
+	}
+	if seg.Turn = a.turns.take(seg, a.newest); seg.Turn != nil {
+		seg.Turned = seg.Number
+	}
 	return seg
 }
 
@@ -163,7 +169,16 @@ type place struct {
 func (a *Archiver) placeBase(ctx context.Context, timeline uint64, b *tail.Base, end place) error {
 	return a.retry(ctx, "ship a base", func() error {
 		at := end
-		n, err := searchSegments(ctx, a.store, timeline, 1, end.segment-1, func(s *Segment) bool { return s.Incr >= b.Before })
+		// It stands behind the newest that is there; what is before may be pruned.
+		first := uint64(1)
+		places, err := bases(ctx, a.store, timeline)
+		if err != nil {
+			return err
+		}
+		if len(places) > 0 {
+			first = min(max(1, places[len(places)-1].segment), end.segment)
+		}
+		n, err := searchSegments(ctx, a.store, timeline, first, end.segment-1, func(s *Segment) bool { return s.Incr >= b.Before })
 		if err == nil && n < end.segment {
 			var seg *Segment
 			if seg, _, err = getSegment(ctx, a.store, timeline, n); err == nil {

@@ -165,20 +165,31 @@ func drillWith(ctx context.Context, loader Loader, dir string, e *Entry, o Verif
 
 // load has a server load a directory and sums up what it holds.
 func load(ctx context.Context, loader Loader, dir string, l hotcopy.Layout, fsys vfs.FS) (*digest.Sum, error) {
-	dump, err := loader.Load(ctx, dir, l)
+	var got digest.Sum
+	err := loaded(ctx, loader, dir, l, fsys, func(dump vfs.File) (err error) {
+		if got, _, err = digest.Of(dump); err != nil {
+			return fmt.Errorf("what it wrote cannot be read: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
+	}
+	return &got, nil
+}
+
+// loaded has a server load a directory and hands out the RDB of what it holds.
+func loaded(ctx context.Context, loader Loader, dir string, l hotcopy.Layout, fsys vfs.FS, use func(dump vfs.File) error) error {
+	dump, err := loader.Load(ctx, dir, l)
+	if err != nil {
+		return err
 	}
 	f, err := vfs.Open(fsys, dump)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = f.Close() }()
-	got, _, err := digest.Of(f)
-	if err != nil {
-		return nil, fmt.Errorf("what it wrote cannot be read: %w", err)
-	}
-	return &got, nil
+	return use(f)
 }
 
 // cloneDir gives a server a directory that it may change: RDBs, which nobody
@@ -212,18 +223,36 @@ func copyFile(fsys vfs.FS, from, to string) error {
 // scratch directory.
 func Measure(ctx context.Context, c *hotcopy.Copy, loader Loader, o VerifyOptions) (sum *digest.Sum, err error) {
 	o.RestoreOptions = o.withDefaults()
+	err = onScratch(ctx, c, o, func(dir string) error {
+		sum, err = load(ctx, loader, dir, c.Layout(), o.FS)
+		return err
+	})
+	return sum, err
+}
+
+// Loaded has a copy loaded from a scratch directory and hands out the RDB of what
+// it then holds, which is gone when use returns.
+func Loaded(ctx context.Context, c *hotcopy.Copy, loader Loader, o VerifyOptions, use func(dump vfs.File) error) error {
+	o.RestoreOptions = o.withDefaults()
+	return onScratch(ctx, c, o, func(dir string) error {
+		return loaded(ctx, loader, dir, c.Layout(), o.FS, use)
+	})
+}
+
+// onScratch writes a copy into a scratch directory, which is gone when use returns.
+func onScratch(ctx context.Context, c *hotcopy.Copy, o VerifyOptions, use func(dir string) error) (err error) {
 	drill := filepath.Join(o.Scratch, "measure")
 	defer func() { err = errors.Join(err, removeAll(o.FS, drill)) }()
 	for _, f := range c.Files {
 		dst := filepath.Join(drill, filepath.FromSlash(f.Name))
 		if err := o.FS.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		if err := writeFile(o.FS, dst, interruptible{ctx, f.Reader()}); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return load(ctx, loader, drill, c.Layout(), o.FS)
+	return use(drill)
 }
 
 func writeFile(fsys vfs.FS, name string, r io.Reader) error {

@@ -121,6 +121,7 @@ func TestInspect_EachFault_IsNamedWithItsPlace(t *testing.T) {
 		{"base and incr exchanged", files{theBase: commands("SELECT 0"), firstIncr: base}, Damaged, "a.aof.2.base.rdb not-an-rdb; a.aof.3.incr.aof unexpected-rdb"},
 		{"two incrs exchanged", files{firstIncr: commands("#TS:200", "SELECT 0", "SET c 1"), lastIncr: commands("#TS:100", "SELECT 0", "SET b 1")}, Damaged,
 			"a.aof.4.incr.aof time-goes-back"},
+		{"a clock set back", files{lastIncr: commands("#TS:200", "SELECT 0", "SET c 1", "#TS:150", "SET c 2")}, Sound, "a.aof.4.incr.aof clock-went-back 59"},
 		{"an incr copied over another", files{lastIncr: commands("#TS:100", "SELECT 0", "SET a 1", "SET b 1")}, Sound, "a.aof.4.incr.aof same-bytes"},
 
 		{"no manifest", files{names: "-"}, Damaged, ". orphans"},

@@ -151,7 +151,7 @@ func (f *File) commands(s source) error {
 			f.To = to
 		}
 		if found.TimeGoesBack > 0 {
-			f.add(TimeGoesBack, Damaged, "the time goes back at this annotation").Offset = found.TimeGoesBack
+			f.add(ClockWentBack, Sound, "the machine's clock was set back: a restore by time takes the later of two moments").Offset = found.TimeGoesBack
 		}
 		var torn *aof.TruncatedError
 		if !errors.As(err, &torn) {

@@ -47,7 +47,8 @@ const (
 	Missing        Code = "missing"         // named by the manifest and not there
 	Orphans        Code = "orphans"         // logs that a manifest should name and does not
 	Unreadable     Code = "unreadable"      // the system does not let us read it
-	TimeGoesBack   Code = "time-goes-back"  // annotations are not in order, as when files were exchanged
+	TimeGoesBack   Code = "time-goes-back"  // a file begins before another ends, as when they were exchanged
+	ClockWentBack  Code = "clock-went-back" // annotations of one file are not in order: so was the machine's clock
 	SameBytes      Code = "same-bytes"      // two files of one log are equal, as when one was copied over the other
 	StrayFile      Code = "stray-file"      // a log file that nothing names, harmless
 	StrayTemp      Code = "stray-temp"      // what a crash left behind

@@ -43,6 +43,7 @@ func hset(c *Ctx) {
 		return
 	}
 	limits, created := c.u.hashLimits(), 0
+	h.Reserve(c.Args[2:], limits)
 	for i := 2; i < len(c.Args); i += 2 {
 		if h.Set(c.Args[i], c.Args[i+1], limits) {
 			created++

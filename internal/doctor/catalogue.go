@@ -1,8 +1,14 @@
 package doctor
 
-import "time"
+import (
+	"strings"
+	"time"
 
-// How old a backup and a drill may be, and how far an archive behind.
+	"al.essio.dev/pkg/shellescape"
+)
+
+// How old a backup and a drill may be, and how far an archive behind. An archiver
+// is heard of every few seconds.
 const (
 	oldBackup   = 26 * time.Hour // a daily one, and time to make it
 	oldDrill    = 8 * 24 * time.Hour
@@ -10,37 +16,69 @@ const (
 	lagCritical = 10 * time.Minute
 )
 
-// catalogue looks at what there is to come back to.
-func (e *examination) catalogue() {
-	const list = "limpet backups"
-	now := e.Now()
-	backup, err := e.Catalogue.LastBackup(e.ctx)
+// backups looks at what there is to come back to.
+func (e *examination) backups() {
+	at := shellescape.Quote(e.Backups.Target())
+	now, list := e.Now(), "limpet backups --from "+at
+	again, drill := "limpet backup --dir "+e.orAnyDir()+" --to "+at, "limpet verify --from "+at
+	s, err := e.Backups.State(e.ctx)
 	switch {
 	case err != nil:
 		e.add(CatalogueSilent, Critical, "the catalogue of backups cannot be read, so nobody knows whether there are any", list, "%v", err)
 		return
-	case backup.IsZero():
-		e.add(NoBackup, Critical, "there is no backup", "limpet backup", "the catalogue is empty")
+	case s.Last.IsZero():
+		e.add(NoBackup, Critical, "there is no backup", again, "the catalogue of %s is empty", e.Backups.Target())
 		return
-	case now.Sub(backup) > oldBackup:
-		e.add(BackupOld, Warning, "the last backup is old", "limpet backup", "it was made %s, %v ago", backup.UTC().Format(time.RFC3339), now.Sub(backup).Round(time.Minute))
+	case now.Sub(s.Last) > oldBackup:
+		e.add(BackupOld, Warning, "the last backup is old", again, "it holds the state of %s, %v ago", s.Last.UTC().Format(time.RFC3339), now.Sub(s.Last).Round(time.Minute))
 	}
-	drill, err := e.Catalogue.LastVerified(e.ctx)
+	if len(s.Bad) > 0 {
+		e.add(BackupBad, Critical, "a drill found backups that cannot be restored", again+"; "+drill+" --all", "%s", strings.Join(s.Bad, ", "))
+	}
+	switch {
+	case s.Verified.IsZero():
+		e.add(NoDrill, Warning, "no backup was ever restored and found good", drill, "no such drill in the catalogue of %s", e.Backups.Target())
+	case now.Sub(s.Verified) > oldDrill:
+		e.add(DrillOld, Info, "the last restore drill is long ago", drill, "it was %s, %v ago", s.Verified.UTC().Format(time.RFC3339), now.Sub(s.Verified).Round(time.Hour))
+	}
+}
+
+// archive looks whether every second can be brought back. Of an archiver that is
+// gone the archive is behind, too; that it is gone is what there is to say.
+func (e *examination) archive() {
+	at := shellescape.Quote(e.Archive.Target())
+	look, again := "limpet archive --status --to "+at, "limpet archive --dir "+e.orAnyDir()+" --to "+at
+	s, err := e.Archive.State(e.ctx)
+	runs := len(e.info) > 0 // a store that writes what nobody archives
 	switch {
 	case err != nil:
-		e.add(CatalogueSilent, Critical, "the catalogue of backups cannot be read, so nobody knows whether any was verified", list, "%v", err)
-	case drill.IsZero():
-		e.add(NoDrill, Warning, "no backup was ever restored to see whether it is good", "limpet verify", "no drill in the catalogue")
-	case now.Sub(drill) > oldDrill:
-		e.add(DrillOld, Info, "the last restore drill is long ago", "limpet verify", "it was %s, %v ago", drill.UTC().Format(time.RFC3339), now.Sub(drill).Round(time.Hour))
+		e.add(CatalogueSilent, Critical, "how far the archive is behind cannot be told", look, "%v", err)
+	case s.Empty:
+		e.add(NoArchive, Critical, "nothing has ever been archived there", again, "no archive in %s", e.Archive.Target())
+	case s.Stopped && s.Heard > lagWarning:
+		e.add(ArchiverGone, worseIf(runs), "nobody archives: what is written now is lost with this machine", again, "%s stopped in good order %v ago", s.Holder, s.Heard.Round(time.Second))
+	case s.Heard > lagWarning:
+		e.add(ArchiverGone, worseIf(runs || s.Heard > lagCritical), "the archiver is gone: what is written now is lost with this machine", again, "%s was heard of %v ago", s.Holder, s.Heard.Round(time.Second))
+	case s.Lag > lagWarning:
+		evidence := ""
+		if s.Trouble != "" {
+			evidence = ": it " + s.Trouble
+		}
+		e.add(ArchiveBehind, worseIf(s.Lag > lagCritical), "the archive is behind: what it lacks is lost with this machine", look, "%v behind%s", s.Lag.Round(time.Second), evidence)
 	}
-	lag, err := e.Catalogue.ArchiveLag(e.ctx)
-	switch {
-	case err != nil:
-		e.add(CatalogueSilent, Critical, "how far the archive is behind cannot be told", "limpet archive --status", "%v", err)
-	case lag > lagCritical:
-		e.add(ArchiveBehind, Critical, "the archive is far behind: what it lacks is lost with this machine", "limpet archive --status", "%v behind", lag.Round(time.Second))
-	case lag > lagWarning:
-		e.add(ArchiveBehind, Warning, "the archive is behind: what it lacks is lost with this machine", "limpet archive --status", "%v behind", lag.Round(time.Second))
+}
+
+func worseIf(worse bool) Severity {
+	if worse {
+		return Critical
 	}
+	return Warning
+}
+
+// orAnyDir is the data directory as it is typed, as far as it is known.
+func (e *examination) orAnyDir() string {
+	if dir := e.orDir(); dir != "" {
+		return shellescape.Quote(dir)
+	}
+	return "DIRECTORY"
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"limpet/internal/check"
 )
 
@@ -17,14 +19,14 @@ func (e *examination) directory() error {
 	case e.ctx.Err() != nil:
 		return e.ctx.Err()
 	case errors.Is(err, fs.ErrNotExist):
-		e.add(DirUnreadable, Critical, "the data directory does not exist", "ls -ld "+filepath.Dir(e.Dir), "%s: no such directory", e.Dir)
+		e.add(DirUnreadable, Critical, "the data directory does not exist", "ls -ld "+shellescape.Quote(filepath.Dir(e.Dir)), "%s: no such directory", e.Dir)
 		return nil
 	case err != nil:
-		e.add(DirUnreadable, Critical, "the data directory cannot be read", "ls -la "+e.Dir, "%v", err)
+		e.add(DirUnreadable, Critical, "the data directory cannot be read", "ls -la "+e.typed(), "%v", err)
 		return nil
 	}
 	e.measure(r)
-	look, mend := "limpet check "+e.Dir, "limpet repair --from "+e.Dir+" --to "+e.Dir+".mended"
+	look, mend := "limpet check "+e.typed(), "limpet repair --from "+e.typed()+" --to "+shellescape.Quote(strings.TrimRight(e.Dir, "/")+".mended")
 	strays := 0
 	for path, p := range r.All {
 		place := p.Text

@@ -38,6 +38,7 @@ func quiet() Machine {
 		Owner: func(string) (machine.Owner, error) {
 			return machine.Owner{UID: 999, GID: 999, Mode: os.ModeDir | 0o755}, nil
 		},
+		Container:   func() string { return "" },
 		Overcommit:  func() (string, error) { return "1", nil },
 		HugePages:   func() (string, error) { return "madvise", nil },
 		SyncLatency: func(string, int) ([]time.Duration, error) { return []time.Duration{time.Millisecond}, nil },
@@ -277,6 +278,9 @@ func TestDirectory_EachFault(t *testing.T) {
 		{"empty", nil, Subject{}, ""},
 		{"torn", map[string]string{"appendonlydir/appendonly.aof.manifest": named, "appendonlydir/appendonly.aof.1.incr.aof": good + good[:9]}, Subject{}, "warning log-torn"},
 		{"damaged", map[string]string{"appendonlydir/appendonly.aof.manifest": named, "appendonlydir/appendonly.aof.1.incr.aof": good + "junk"}, Subject{}, "critical log-damaged"},
+		{"a hole: a file ends early and another follows", map[string]string{"appendonlydir/appendonly.aof.manifest": named + "file appendonly.aof.2.incr.aof seq 2 type i\n",
+			"appendonlydir/appendonly.aof.1.incr.aof": good + good[:9], "appendonlydir/appendonly.aof.2.incr.aof": good}, Subject{}, "critical log-damaged"},
+		{"zeros at the end", map[string]string{"appendonlydir/appendonly.aof.manifest": named, "appendonlydir/appendonly.aof.1.incr.aof": good + "\x00\x00\x00\x00"}, Subject{}, "warning log-torn"},
 		{"missing", map[string]string{"appendonlydir/appendonly.aof.manifest": named}, Subject{}, "critical log-damaged"},
 		{"open MULTI", map[string]string{"appendonlydir/appendonly.aof.manifest": named, "appendonlydir/appendonly.aof.1.incr.aof": good + multi + good}, Subject{}, "critical open-multi"},
 		{"MULTI in MULTI", map[string]string{"appendonlydir/appendonly.aof.manifest": named, "appendonlydir/appendonly.aof.1.incr.aof": multi + good + multi}, Subject{}, "critical open-multi"},
@@ -341,6 +345,21 @@ func TestPlace_EachFact(t *testing.T) {
 		{"nfs", func(m *Machine) { m.Mount = mounted("nfs4", false) }, false, "warning file-system"},
 		{"tmpfs", func(m *Machine) { m.Mount = mounted("tmpfs", false) }, false, "critical file-system"},
 		{"the container's layer", func(m *Machine) { m.Mount = mounted("overlay", false) }, false, "critical file-system, critical not-a-mount"},
+		{"the container's layer, of an engine without overlays", func(m *Machine) {
+			m.Mount, m.Container = liesAt("/", "/x"), func() string { return "/.dockerenv" }
+		}, false, "critical not-a-mount"},
+		{"a volume in the container", func(m *Machine) {
+			m.Mount, m.Container = liesAt("/data", "/srv/volumes/redis"), func() string { return "/.dockerenv" }
+		}, false, ""},
+		{"an anonymous volume in the container", func(m *Machine) {
+			m.Mount, m.Container = liesAt("/data", "/docker/volumes/"+digits+"/_data"), func() string { return "/.dockerenv" }
+		}, false, "critical anonymous-volume"},
+		{"an anonymous volume on the host", func(m *Machine) { m.Mount = liesAt("/", "/var/lib/docker/volumes/"+digits+"/_data") }, false, "critical anonymous-volume"},
+		{"a named volume on the host", func(m *Machine) { m.Mount = liesAt("/", "/var/lib/docker/volumes/redis-data/_data") }, false, ""},
+		{"the engine's layer on the host", func(m *Machine) { m.Mount = liesAt("/", "/var/lib/docker/overlay2/"+digits+"/diff/data") }, false, "critical not-a-mount"},
+		{"containerd's layer on the host", func(m *Machine) {
+			m.Mount = liesAt("/", "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/42/fs/data")
+		}, false, "critical not-a-mount"},
 		{"read-only", func(m *Machine) { m.Mount = mounted("ext4", true) }, false, "critical read-only"},
 		{"no room for a base", func(m *Machine) { m.Space = free(64<<20+1000, 1<<20) }, false, "critical disk-low"},
 		{"no room for two", func(m *Machine) { m.Space = free(64<<20+2<<20-500000, 1<<20) }, false, "warning disk-low"},
@@ -378,6 +397,15 @@ func TestPlace_EachFact(t *testing.T) {
 func mounted(kind string, readOnly bool) func(string) (machine.Mount, error) {
 	return func(string) (machine.Mount, error) {
 		return machine.Mount{Point: "/x", Kind: kind, ReadOnly: readOnly}, nil
+	}
+}
+
+// digits is what engines call what nobody has named.
+var digits = strings.Repeat("0123456789abcdef", 4)
+
+func liesAt(point, path string) func(string) (machine.Mount, error) {
+	return func(string) (machine.Mount, error) {
+		return machine.Mount{Point: point, Kind: "ext4", Path: path}, nil
 	}
 }
 
@@ -445,35 +473,77 @@ func TestCompose_EachMistake(t *testing.T) {
 	}
 }
 
-// shelf is a catalogue.
+// shelf is a catalogue of backups.
 type shelf struct {
-	backup, drill time.Time
-	lag           time.Duration
-	err           error
+	BackupState
+	err error
 }
 
-func (s shelf) LastBackup(context.Context) (time.Time, error)     { return s.backup, s.err }
-func (s shelf) LastVerified(context.Context) (time.Time, error)   { return s.drill, s.err }
-func (s shelf) ArchiveLag(context.Context) (time.Duration, error) { return s.lag, s.err }
+func (shelf) Target() string                               { return "/a shelf" }
+func (s shelf) State(context.Context) (BackupState, error) { return s.BackupState, s.err }
 
-func TestCatalogue_EachState(t *testing.T) {
+func TestBackups_EachState(t *testing.T) {
 	hours := func(n int) time.Time { return now.Add(-time.Duration(n) * time.Hour) }
 	for _, row := range []struct {
 		name string
-		c    shelf
+		s    shelf
 		want string
 	}{
-		{"all is well", shelf{backup: hours(5), drill: hours(30), lag: time.Second}, ""},
-		{"no archive", shelf{backup: hours(5), drill: hours(30), lag: -1}, ""},
+		{"all is well", shelf{BackupState: BackupState{Last: hours(5), Verified: hours(30)}}, ""},
 		{"nothing", shelf{}, "critical no-backup"},
-		{"old", shelf{backup: hours(30), drill: hours(24 * 9)}, "info drill-old, warning backup-old"},
-		{"never verified", shelf{backup: hours(1)}, "warning no-drill"},
-		{"behind", shelf{backup: hours(1), drill: hours(1), lag: 2 * time.Minute}, "warning archive-behind"},
-		{"far behind", shelf{backup: hours(1), drill: hours(1), lag: time.Hour}, "critical archive-behind"},
+		{"old", shelf{BackupState: BackupState{Last: hours(30), Verified: hours(24 * 9)}}, "info drill-old, warning backup-old"},
+		{"never verified", shelf{BackupState: BackupState{Last: hours(1)}}, "warning no-drill"},
+		{"found bad", shelf{BackupState: BackupState{Last: hours(1), Verified: hours(30), Bad: []string{"20261123T"}}}, "critical backup-bad"},
 		{"unreadable", shelf{err: errors.New("no route to host")}, "critical catalogue-unreadable"},
 	} {
-		if got := codes(examine(t, Subject{Catalogue: row.c})); got != row.want {
+		found := examine(t, Subject{Backups: row.s})
+		if got := codes(found); got != row.want {
 			t.Errorf("%s: found %s, want %s", row.name, got, row.want)
 		}
+		for _, f := range found {
+			if !strings.Contains(f.Do, "'/a shelf'") {
+				t.Errorf("%s: do %s", f.Code, f.Do)
+			}
+		}
+	}
+}
+
+// record is an archive.
+type record struct {
+	ArchiveState
+	err error
+}
+
+func (record) Target() string                                { return "/a shelf" }
+func (r record) State(context.Context) (ArchiveState, error) { return r.ArchiveState, r.err }
+
+func TestArchive_EachState(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		s    ArchiveState
+		runs bool // a server does
+		want string
+	}{
+		{"all is well", ArchiveState{Lag: time.Second, Heard: 3 * time.Second}, true, ""},
+		{"nothing", ArchiveState{Empty: true}, false, "critical no-archive"},
+		{"behind", ArchiveState{Lag: 2 * time.Minute, Trouble: "cannot ship a segment: no route to host"}, false, "warning archive-behind"},
+		{"far behind", ArchiveState{Lag: time.Hour}, false, "critical archive-behind"},
+		{"silent", ArchiveState{Lag: 2 * time.Minute, Heard: 2 * time.Minute}, false, "warning archiver-gone"},
+		{"silent, and the server runs", ArchiveState{Lag: 2 * time.Minute, Heard: 2 * time.Minute}, true, "critical archiver-gone"},
+		{"long silent", ArchiveState{Lag: time.Hour, Heard: time.Hour}, false, "critical archiver-gone"},
+		{"stopped", ArchiveState{Lag: time.Hour, Heard: time.Hour, Stopped: true}, false, "warning archiver-gone"},
+		{"stopped, and the server runs", ArchiveState{Lag: time.Hour, Heard: time.Hour, Stopped: true}, true, "critical archiver-gone"},
+		{"stopped just now", ArchiveState{Stopped: true}, true, ""},
+	} {
+		s := Subject{Archive: record{ArchiveState: row.s}}
+		if row.runs {
+			s.Server = old("7.2.6")
+		}
+		if got := codes(examine(t, s)); got != row.want {
+			t.Errorf("%s: found %s, want %s", row.name, got, row.want)
+		}
+	}
+	if got := codes(examine(t, Subject{Archive: record{err: errors.New("no route to host")}})); got != "critical catalogue-unreadable" {
+		t.Errorf("unreadable: found %s", got)
 	}
 }

@@ -40,6 +40,7 @@ const (
 	DumpNewer        Code = "dump-newer"
 	DumpIgnored      Code = "dump-ignored"
 	NotAMount        Code = "not-a-mount"
+	AnonymousVolume  Code = "anonymous-volume"
 	WrongOwner       Code = "wrong-owner"
 	OpenMode         Code = "open-mode"
 	DiskLow          Code = "disk-low"
@@ -73,8 +74,11 @@ const (
 	ComposeOpenPort  Code = "compose-open-port"
 	NoBackup         Code = "no-backup"
 	BackupOld        Code = "backup-old"
+	BackupBad        Code = "backup-bad"
 	NoDrill          Code = "no-drill"
 	DrillOld         Code = "drill-old"
+	NoArchive        Code = "no-archive"
+	ArchiverGone     Code = "archiver-gone"
 	ArchiveBehind    Code = "archive-behind"
 	CatalogueSilent  Code = "catalogue-unreadable"
 )
@@ -91,6 +95,7 @@ type Finding struct {
 // Machine tells facts of the machine. A fact that answers an error is not known.
 type Machine struct {
 	Mount       func(dir string) (machine.Mount, error)
+	Container   func() string // what tells that this is one, "" when nothing does
 	Space       func(dir string) (machine.Space, error)
 	Owner       func(path string) (machine.Owner, error)
 	Overcommit  func() (string, error)
@@ -100,7 +105,7 @@ type Machine struct {
 
 // ThisMachine is the one that the program runs on.
 func ThisMachine() Machine {
-	return Machine{machine.MountOf, machine.SpaceOf, machine.OwnerOf, machine.Overcommit, machine.HugePages, machine.SyncLatency}
+	return Machine{machine.MountOf, machine.Container, machine.SpaceOf, machine.OwnerOf, machine.Overcommit, machine.HugePages, machine.SyncLatency}
 }
 
 // Server answers commands of a store that runs.
@@ -113,22 +118,45 @@ type Server interface {
 	Seeds(ctx context.Context) (bool, error)
 }
 
-// Catalogue knows of backups and archives. A zero time or a negative lag is "none".
-type Catalogue interface {
-	LastBackup(ctx context.Context) (time.Time, error)
-	LastVerified(ctx context.Context) (time.Time, error)
-	ArchiveLag(ctx context.Context) (time.Duration, error)
+// Backups is a target of backups.
+type Backups interface {
+	Target() string // as it is typed
+	State(ctx context.Context) (BackupState, error)
+}
+
+// BackupState is what a catalogue tells. A zero time is never.
+type BackupState struct {
+	Last     time.Time // whose state the newest backup holds
+	Verified time.Time // the newest drill that found a backup good
+	Bad      []string  // ids of those whose newest drill found them bad, oldest first
+}
+
+// Archive is a target that somebody archives to.
+type Archive interface {
+	Target() string // as it is typed
+	State(ctx context.Context) (ArchiveState, error)
+}
+
+// ArchiveState is how an archive fares.
+type ArchiveState struct {
+	Empty   bool          // nothing has ever been archived there
+	Lag     time.Duration // of which nothing is in the archive yet
+	Heard   time.Duration // how long ago the archiver was heard of
+	Stopped bool          // in good order
+	Holder  string        // the archiver
+	Trouble string        // what keeps it from going on, "" for nothing
 }
 
 // Subject is what is looked at; what is nil or empty is not.
 type Subject struct {
-	FS        vfs.FS
-	Dir       string // data directory
-	Compose   string // path of a docker-compose file
-	Server    Server
-	Catalogue Catalogue
-	Machine   Machine
-	Now       func() time.Time
+	FS      vfs.FS
+	Dir     string // data directory
+	Compose string // path of a docker-compose file
+	Server  Server
+	Backups Backups
+	Archive Archive
+	Machine Machine
+	Now     func() time.Time
 
 	Begin    func(total int64) // as in check.Options
 	Progress func(bytes int64)
@@ -167,8 +195,11 @@ func Examine(ctx context.Context, s Subject) ([]Finding, error) {
 	if s.Dir != "" || s.Server != nil {
 		e.kernel()
 	}
-	if s.Catalogue != nil {
-		e.catalogue()
+	if s.Backups != nil {
+		e.backups()
+	}
+	if s.Archive != nil {
+		e.archive()
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func (e *examination) logSettings() {
 	}
 	if e.config["aof-load-truncated"] == "yes" {
 		e.add(LoadTruncated, Warning, "after a crash the server cuts its log by itself, also inside a transaction and in a file that is not the last: counts can then be wrong without a word",
-			"set aof-load-truncated no, and after a crash: limpet check "+e.orDir()+"; limpet repair", "aof-load-truncated yes, redis_version %s", e.info["redis_version"])
+			"set aof-load-truncated no, and after a crash: limpet check "+e.orAnyDir()+"; limpet repair", "aof-load-truncated yes, redis_version %s", e.info["redis_version"])
 	}
 	if e.config["auto-aof-rewrite-percentage"] == "0" {
 		e.add(RewriteOff, Warning, "the log is never rewritten: it grows until the disk is full, and starts take ever longer", "redis-cli CONFIG SET auto-aof-rewrite-percentage 100", "auto-aof-rewrite-percentage 0")

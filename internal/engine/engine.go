@@ -38,6 +38,9 @@ type Engine struct {
 	quit       chan struct{}  // closed by Close
 	down       chan struct{}  // closed by SHUTDOWN; see Done
 
+	naming   sync.Mutex // held while a dump gets its name; guards namedSeq
+	namedSeq uint64     // newest unit that the dump of that name has
+
 	mu          sync.Mutex // guards what follows
 	ks          *keyspace.Keyspace
 	unit        *command.Unit

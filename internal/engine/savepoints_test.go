@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -315,6 +316,53 @@ func TestShutdown_DuringBackgroundSave_SavesWhatIsThereNow(t *testing.T) {
 	}
 	if n := dumpKeys(t, mem); n != 2 {
 		t.Errorf("dump.rdb has %d keys, want 2", n)
+	}
+}
+
+// A BGSAVE that has written everything but its last bytes is past giving up: it
+// must not put its dump in the place of the newer one.
+func TestShutdown_WhileABackgroundSaveEnds_TheNewerDumpStays(t *testing.T) {
+	for name, last := range map[string]vfs.OpKind{"sync": vfs.OpSync, "rename": vfs.OpRename} {
+		t.Run(name, func(t *testing.T) {
+			var f fault
+			gate, reached := make(chan struct{}), make(chan struct{})
+			mem := vfs.NewMem()
+			e := start(t, vfs.NewFaulty(mem, f.ask), Options{NoAppendOnly: true})
+			c := connect(t, e)
+			c.must("SET", "a", "1")
+			var once sync.Once
+			f.set(func(op vfs.Op) vfs.Fault {
+				if strings.HasSuffix(op.Path, "/temp-appendonly.aof.rdb") && op.Kind == last {
+					once.Do(func() { close(reached) })
+					return vfs.Fault{Until: gate}
+				}
+				return vfs.Fault{}
+			})
+			c.must("BGSAVE")
+			<-reached
+			c.must("SET", "b", "1")
+			var b Batch
+			b.Add(bytesOf([]string{"SHUTDOWN", "SAVE"}))
+			saved := make(chan struct{})
+			go func() { defer close(saved); e.Exec(c.s, &b, newWriter()) }()
+			if last == vfs.OpSync { // the older one ends last
+				<-e.Done()
+			}
+			close(gate)
+			<-saved
+			<-e.Done()
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if n := dumpKeys(t, mem); n != 2 {
+				t.Errorf("dump.rdb has %d keys, want 2", n)
+			}
+			for _, left := range []string{"/temp-appendonly.aof.rdb", "/temp-appendonly.aof.save.rdb"} {
+				if _, err := mem.Stat(home + left); err == nil {
+					t.Errorf("%s is left", left)
+				}
+			}
+		})
 	}
 }
 

@@ -283,11 +283,27 @@ func (e *Engine) saveRDB(lock sync.Locker) (cut saveCut, err error) {
 	if err != nil {
 		return cut, err
 	}
-	if err := e.options.FS.Rename(temp, filepath.Join(e.dir, e.options.DBFileName)); err != nil {
+	if err := e.nameDump(temp, cut); err != nil {
 		_ = e.options.FS.Remove(temp)
 		return cut, err
 	}
 	return cut, e.options.FS.SyncDir(e.dir)
+}
+
+// nameDump puts a dump in the place of the old one, unless that is newer: SHUTDOWN
+// does not wait for a save in the background, which may be in its last write then
+// and end behind the save that SHUTDOWN made.
+func (e *Engine) nameDump(temp string, cut saveCut) error {
+	e.naming.Lock()
+	defer e.naming.Unlock()
+	if cut.seq < e.namedSeq {
+		return errCancelled
+	}
+	if err := e.options.FS.Rename(temp, filepath.Join(e.dir, e.options.DBFileName)); err != nil {
+		return err
+	}
+	e.namedSeq = cut.seq
+	return nil
 }
 
 // tempDump is where dump.rdb is being written. The name is not Redis's, which

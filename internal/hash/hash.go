@@ -91,6 +91,14 @@ func (h *Hash) find(field []byte) int {
 	return h.packed.Find(h.packed.First(), field, 1)
 }
 
+// Reserve makes room in an empty hash for fields and values in turn that are about
+// to be set, so that it takes one piece of memory and not one after the other.
+func (h *Hash) Reserve(pairs [][]byte, lim Limits) {
+	if h.large == nil && h.packed == nil && len(pairs) <= 2*lim.MaxEntries {
+		h.packed = listpack.Make(listpack.SizeOf(pairs))
+	}
+}
+
 // Set puts value under field and says whether the field is new.
 func (h *Hash) Set(field, value []byte, lim Limits) (created bool) {
 	if h.large == nil && !lim.admit(field, value) {

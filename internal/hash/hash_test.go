@@ -197,3 +197,27 @@ func BenchmarkHash_Set(b *testing.B) {
 		})
 	}
 }
+
+func TestReserve_NewHash_TakesOnePieceOfMemory(t *testing.T) {
+	pairs := [][]byte{[]byte("name"), []byte("n000000000001"), []byte("age"), []byte("42"), []byte("city"), []byte("Berlin")}
+	var h Hash
+	if n := testing.AllocsPerRun(100, func() {
+		h = Hash{}
+		h.Reserve(pairs, DefaultLimits)
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1], DefaultLimits)
+		}
+	}); n != 1 {
+		t.Errorf("%v allocations for a small hash", n)
+	}
+	if l, _ := h.Packed(); len(l) != listpack.SizeOf(pairs) {
+		t.Errorf("%d bytes, reckoned were %d", len(l), listpack.SizeOf(pairs))
+	}
+	large := Hash{}
+	long := [][]byte{[]byte("f"), make([]byte, DefaultLimits.MaxValue+1)}
+	large.Reserve(long, DefaultLimits)
+	large.Set(long[0], long[1], DefaultLimits)
+	if _, packed := large.Packed(); packed || large.Len() != 1 {
+		t.Errorf("a long value: packed %v, %d fields", packed, large.Len())
+	}
+}

@@ -37,6 +37,15 @@ func Make(capacity int) List {
 	return l
 }
 
+// SizeOf is the size in bytes of a list of these elements.
+func SizeOf(elements [][]byte) int {
+	n := headerSize + 1
+	for _, v := range elements {
+		n += measure(v).total()
+	}
+	return n
+}
+
 // Bytes is the size of the whole list in bytes.
 func (l List) Bytes() int { return len(l) }
 

@@ -18,6 +18,9 @@ type Mount struct {
 	Kind     string // of the file system, as in ext4
 	Device   string
 	ReadOnly bool
+	// Path is where the directory lies within the file system, from that one's
+	// root. A container that sees a volume as /data tells here which one it is.
+	Path string
 }
 
 // Space is the room on a file system, in bytes and in inodes; 0 of the latter in
@@ -39,26 +42,38 @@ func MountOf(dir string) (Mount, error) {
 	if err != nil {
 		return Mount{}, err
 	}
-	text, err := os.ReadFile("/proc/self/mounts")
+	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return Mount{}, ErrUnknown
 	}
 	found := Mount{}
 	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if len(f) < 4 {
-			continue
-		}
-		point := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\134`, `\`).Replace(f[1])
 		// Of mounts at the same place the latest counts.
-		if within(point, dir) && len(point) >= len(found.Point) {
-			found = Mount{point, f[2], f[0], slices.Contains(strings.Split(f[3], ","), "ro")}
+		if m, ok := parseMount(line); ok && within(m.Point, dir) && len(m.Point) >= len(found.Point) {
+			found = m
 		}
 	}
 	if found.Point == "" {
 		return Mount{}, ErrUnknown
 	}
+	found.Path = filepath.Join(found.Path, strings.TrimPrefix(dir, found.Point))
 	return found, nil
+}
+
+// parseMount reads a line of /proc/self/mountinfo, see proc(5). Path is the root
+// of the mount.
+//
+//	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext4 /dev/root rw,errors=continue
+//	0  1  2    3     4     5                   + 1    2         3
+func parseMount(line string) (m Mount, ok bool) {
+	of, on, ok := strings.Cut(line, " - ")
+	f, g := strings.Fields(of), strings.Fields(on)
+	if !ok || len(f) < 6 || len(g) < 3 {
+		return m, false
+	}
+	plain := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	readOnly := slices.Contains(strings.Split(f[5]+","+g[2], ","), "ro")
+	return Mount{Point: plain.Replace(f[4]), Kind: g[0], Device: g[1], ReadOnly: readOnly, Path: plain.Replace(f[3])}, true
 }
 
 func realPath(dir string) (string, error) {
@@ -71,6 +86,19 @@ func realPath(dir string) (string, error) {
 
 func within(point, dir string) bool {
 	return point == "/" || dir == point || strings.HasPrefix(dir, point+"/")
+}
+
+// Container is what tells that this program runs in a container of Docker, Podman
+// or Kubernetes, "" when nothing does.
+func Container() string { return containerAt("/") }
+
+func containerAt(root string) string {
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io"} {
+		if _, err := os.Stat(filepath.Join(root, mark)); err == nil {
+			return mark
+		}
+	}
+	return ""
 }
 
 // Overcommit is the kernel's vm.overcommit_memory.

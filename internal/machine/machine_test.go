@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,9 @@ func TestFacts_OfThisMachine(t *testing.T) {
 	must(t, err)
 	if m.Kind == "" || m.ReadOnly || !within(m.Point, dir) {
 		t.Errorf("mount %+v of %s", m, dir)
+	}
+	if m.Path != filepath.Join("/", m.Path) || !strings.HasSuffix(m.Path, strings.TrimPrefix(dir, m.Point)) {
+		t.Errorf("path %s of %s on %s", m.Path, dir, m.Point)
 	}
 	if proc, err := MountOf("/proc/self"); err != nil || proc.Kind != "proc" || proc.Point != "/proc" {
 		t.Errorf("mount %+v of /proc/self: %v", proc, err)
@@ -90,5 +94,34 @@ func TestNeedOf_ARewriteNeedsANewBase_AndSafetyTheGrowthToo(t *testing.T) {
 	}
 	if n := NeedOf(0, 0); n.Rewrite != 64*mb || n.Safe != 64*mb {
 		t.Errorf("of nothing: %+v", n)
+	}
+}
+
+func TestParseMount_LinesOfTheKernel(t *testing.T) {
+	for line, want := range map[string]Mount{
+		"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext4 /dev/root rw,errors=continue\n": {Point: "/mnt2", Kind: "ext4", Device: "/dev/root", Path: "/mnt1"},
+		`36 35 98:0 / /a\040b rw - tmpfs none ro`:                                          {Point: "/a b", Kind: "tmpfs", Device: "none", Path: "/", ReadOnly: true},
+		"36 35 98:0 / /a ro,nodev - xfs /dev/sda rw":                                       {Point: "/a", Kind: "xfs", Device: "/dev/sda", Path: "/", ReadOnly: true},
+	} {
+		if have, ok := parseMount(line); !ok || have != want {
+			t.Errorf("%q: %+v, want %+v", line, have, want)
+		}
+	}
+	for _, line := range []string{"", "\n", "36 35 98:0 / /a rw", "- - -"} {
+		if m, ok := parseMount(line); ok {
+			t.Errorf("%q is taken for %+v", line, m)
+		}
+	}
+}
+
+func TestContainer_IsToldByWhatTheEngineLeavesInIt(t *testing.T) {
+	root := t.TempDir()
+	if mark := containerAt(root); mark != "" {
+		t.Errorf("no container, and %s", mark)
+	}
+	must(t, os.MkdirAll(filepath.Join(root, "run"), 0o755))
+	must(t, os.WriteFile(filepath.Join(root, "run/.containerenv"), nil, 0o644))
+	if mark := containerAt(root); mark != "/run/.containerenv" {
+		t.Errorf("told by %q", mark)
 	}
 }

@@ -5,7 +5,8 @@
 // the [Plan]: each cut says how many commands it holds and which keys they
 // touched. [Plan.WriteTo] then writes a new directory, [Plan.InPlace] the same
 // one anew after copying all of it. Every byte that is cut lies in a file beside
-// the log.
+// the log. A log or an RDB that is a file by itself is mended likewise, into a
+// new file.
 //
 // What is kept by default is a prefix: everything up to the first place that
 // cannot be read, cut before an open MULTI and never inside. That is a state the

@@ -14,7 +14,12 @@ import (
 // has it open. A lock that is held gives a *vfs.LockedError. Where there is no
 // lock yet, one is made only if the directory is going to be changed. A real
 // redis-server knows no locks.
+//
+// For a single file the stores of its directory count, and no lock is made.
 func Guard(fsys vfs.FS, dir string, change bool) (release func(), err error) {
+	if info, err := fsys.Stat(dir); err == nil && !info.IsDir() {
+		dir, change = filepath.Dir(dir), false
+	}
 	r, err := check.Survey(fsys, dir)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ func Interrupted(fsys vfs.FS, dir string) bool {
 // back. It does nothing where there was none. The directory is locked by the
 // caller.
 func Recover(fsys vfs.FS, dir string) error {
+	if info, err := fsys.Stat(dir); err == nil && !info.IsDir() {
+		return nil // a single file is replaced in one step
+	}
 	text, err := vfs.ReadFile(fsys, filepath.Join(dir, marker))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -86,6 +89,9 @@ func (s *step) finish(fsys vfs.FS) error {
 // locked and nobody has open. All of it is copied first, to where the answer
 // says. What is changed gets new files, and one step makes them count.
 func (p *Plan) InPlace(ctx context.Context, fsys vfs.FS, now func() time.Time) (kept string, err error) {
+	if p.Single {
+		return p.oneInPlace(ctx, fsys, now)
+	}
 	w := &writer{ctx: ctx, fsys: fsys, p: p, home: p.From, now: now}
 	if p.Log != nil {
 		w.logDir = p.Log.Dir
@@ -127,7 +133,7 @@ func (p *Plan) InPlace(ctx context.Context, fsys vfs.FS, now func() time.Time) (
 }
 
 // sameFile tells that a file may stay as it is.
-func (d *FilePlan) sameFile() bool { return len(d.Cuts) == 0 && !d.dropped }
+func (d *FilePlan) sameFile() bool { return len(d.Cuts) == 0 && !d.Dropped }
 
 // renumber gives new names to files that change, and to those behind them, so
 // that old and new ones lie side by side until the manifest decides.
@@ -155,10 +161,10 @@ func (w *writer) renumber() *step {
 		if d.sameFile() && !(moved && d.entry.Type == aof.Incr) {
 			continue
 		}
-		if d.Source.Size > 0 || !d.dropped {
+		if d.Source.Size > 0 || !d.Dropped {
 			s.Old = append(s.Old, d.Source.Path)
 		}
-		if d.dropped {
+		if d.Dropped {
 			continue
 		}
 		highest[d.entry.Type]++
@@ -269,7 +275,7 @@ func (w *writer) copyFile(from, to string, size int64) error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	out, err := vfs.Create(w.fsys, to)
+	out, err := w.create(to, from, vfs.O_TRUNC)
 	if err != nil {
 		return err
 	}

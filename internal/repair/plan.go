@@ -25,6 +25,7 @@ type Options struct {
 // Plan says what a repair would do.
 type Plan struct {
 	From   string        `json:"from"`
+	Single bool          `json:"single,omitempty"` // From is a file, not a directory
 	Report *check.Report `json:"report"`
 	// Rebuilt says from what a new manifest is made, "" when the old one is good.
 	Rebuilt string          `json:"rebuilt,omitempty"`
@@ -46,8 +47,11 @@ type FilePlan struct {
 	Keys     int         `json:"keys,omitempty"`
 	Cuts     []*Cut      `json:"cuts,omitempty"`
 
-	entry   aof.Entry
-	dropped bool
+	// Dropped files are not named any more: nothing of them is kept, or they are
+	// missing.
+	Dropped bool `json:"dropped,omitempty"`
+
+	entry aof.Entry
 }
 
 // Piece is a range of the source, or else bytes that are not in it.
@@ -71,6 +75,7 @@ type Cut struct {
 type Refused struct {
 	Why  string
 	Flag string // the option that would allow it, "" for none
+	From string // what could be mended instead, "" for nothing
 }
 
 func (e *Refused) Error() string { return e.Why }
@@ -85,20 +90,24 @@ func (p *Plan) Nothing() bool {
 		return false
 	}
 	for _, f := range append(append([]*FilePlan{}, p.Files...), p.Dumps...) {
-		if len(f.Cuts) > 0 {
+		if len(f.Cuts) > 0 || f.Dropped {
 			return false
 		}
 	}
 	return true
 }
 
-// MakePlan decides what to keep of a data directory. It only reads.
+// MakePlan decides what to keep of a data directory, or of a single log or RDB. It
+// only reads.
 func MakePlan(ctx context.Context, fsys vfs.FS, from string, o Options) (*Plan, error) {
-	switch info, err := fsys.Stat(from); {
+	info, err := fsys.Stat(from)
+	switch {
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
-		return nil, refusef("", "%s is a file; name the directory that holds it", from)
+		if err := alone(fsys, from); err != nil {
+			return nil, err
+		}
 	case Interrupted(fsys, from):
 		return nil, refusef("--in-place", "an earlier repair of %s was cut short", from)
 	}
@@ -106,7 +115,7 @@ func MakePlan(ctx context.Context, fsys vfs.FS, from string, o Options) (*Plan, 
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{From: from, Report: r, said: map[string]bool{}}
+	p := &Plan{From: from, Report: r, Single: !info.IsDir(), said: map[string]bool{}}
 	for path, problem := range r.All {
 		switch problem.Code {
 		case check.Unreadable:
@@ -227,7 +236,7 @@ func (d *FilePlan) drop(why string) {
 	if d.Source.Size > 0 {
 		d.Cuts = []*Cut{{To: d.Source.Size, Why: why}}
 	}
-	d.Keep, d.Commands, d.Keys, d.dropped = nil, 0, 0, true
+	d.Keep, d.Commands, d.Keys, d.Dropped = nil, 0, 0, true
 }
 
 // planFile decides about a file that is not whole, and says what gap it leaves
@@ -329,7 +338,7 @@ func (p *Plan) describeGap(gap string, live []*check.File, o Options) {
 	after, dropped := 0, 0
 	flushed := ""
 	for _, d := range p.Files {
-		if d.dropped {
+		if d.Dropped {
 			for _, c := range d.Cuts {
 				dropped += c.Lost.Commands
 				if c.Lost.Flush {
@@ -358,7 +367,7 @@ func (p *Plan) manifest() *aof.Manifest {
 	m := new(aof.Manifest)
 	for _, d := range p.Files {
 		switch {
-		case d.dropped:
+		case d.Dropped:
 		case d.entry.Type == aof.Base:
 			e := d.entry
 			m.Base = &e

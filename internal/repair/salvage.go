@@ -72,7 +72,7 @@ func head(dec *rdb.Decoder, enc *rdb.Encoder, base bool) error {
 			}
 		}
 	}
-	if base {
+	if _, was := aux["aof-base"]; base || was {
 		if err := enc.Aux("aof-base", "1"); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,12 @@ func (e *NotEmptyError) Error() string {
 // synced, then what names them, at last. A crash before that leaves a directory
 // in which nothing is named, and which the next try writes anew. The files that
 // hold what was cut are noted in the plan.
+//
+// The plan for a single file is carried out into a new file.
 func (p *Plan) WriteTo(ctx context.Context, fsys vfs.FS, to string, now func() time.Time) error {
+	if p.Single {
+		return p.writeOne(ctx, fsys, to, now)
+	}
 	w := &writer{ctx: ctx, fsys: fsys, p: p, home: to, now: now}
 	if p.Log != nil {
 		w.logDir = filepath.Join(to, p.dir())
@@ -70,6 +76,7 @@ type writer struct {
 	p            *Plan
 	home, logDir string
 	now          func() time.Time
+	cutsOf       string // what files that hold cuts are named for; "" is the source
 }
 
 // temporary is what a file is called until it counts, where no manifest tells
@@ -169,10 +176,10 @@ func (w *writer) file(d *FilePlan, dir, name string) error {
 			return err
 		}
 	}
-	if d.dropped {
+	if d.Dropped {
 		return nil
 	}
-	out, err := vfs.Create(w.fsys, filepath.Join(dir, name))
+	out, err := w.create(filepath.Join(dir, name), d.Source.Path, vfs.O_TRUNC)
 	if err != nil {
 		return err
 	}
@@ -185,6 +192,15 @@ func (w *writer) file(d *FilePlan, dir, name string) error {
 		err = out.Sync()
 	}
 	return errors.Join(err, out.Close())
+}
+
+// create creates a file that as many may read as may read its source.
+func (w *writer) create(path, source string, flag int) (vfs.File, error) {
+	perm := fs.FileMode(0o644)
+	if info, err := w.fsys.Stat(source); err == nil && info.Mode().Perm() != 0 {
+		perm = info.Mode().Perm() | 0o200
+	}
+	return w.fsys.OpenFile(path, vfs.O_RDWR|vfs.O_CREATE|flag, perm)
 }
 
 func (w *writer) pieces(d *FilePlan, out io.Writer) error {
@@ -238,8 +254,8 @@ func (w *writer) side(d *FilePlan, c *Cut, dir string) error {
 	defer func() { _ = in.Close() }()
 	var out vfs.File
 	for ms := w.now().UnixMilli(); out == nil; ms++ {
-		c.SavedAs = filepath.Join(dir, fmt.Sprintf("%s.cut-%d", d.Name, ms))
-		out, err = w.fsys.OpenFile(c.SavedAs, vfs.O_WRONLY|vfs.O_CREATE|vfs.O_EXCL, 0o644)
+		c.SavedAs = filepath.Join(dir, fmt.Sprintf("%s.cut-%d", cmp.Or(w.cutsOf, d.Name), ms))
+		out, err = w.create(c.SavedAs, d.Source.Path, vfs.O_EXCL)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}

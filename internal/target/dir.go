@@ -268,7 +268,12 @@ func (d dir) remove(_ context.Context, key string) error {
 	for parent != d.root && d.fs.Remove(parent) == nil {
 		parent = filepath.Dir(parent)
 	}
-	return d.fs.SyncDir(parent)
+	err = d.fs.SyncDir(parent)
+	for errors.Is(err, fs.ErrNotExist) && parent != d.root { // another one has emptied it and removed it
+		parent = filepath.Dir(parent)
+		err = d.fs.SyncDir(parent)
+	}
+	return err
 }
 
 func (d dir) close() error { return nil }

@@ -3,6 +3,7 @@ package target_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -143,4 +144,28 @@ func TestDirectory_OperationFails_ObjectIsOldOrWholeNew(t *testing.T) {
 		}
 	}
 	t.Fatal("it never came to an end")
+}
+
+// Objects of one directory are deleted side by side: whoever empties it removes it.
+func TestDir_ManyDeleteInOneDirectory_NoneFails(t *testing.T) {
+	s, err := target.OpenDir(vfs.OS(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		var deleting sync.WaitGroup
+		errs := make([]error, 8)
+		for i := range errs {
+			if err := s.Put(context.Background(), fmt.Sprintf("a/b/%d", i), strings.NewReader("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range errs {
+			deleting.Go(func() { errs[i] = s.Delete(context.Background(), fmt.Sprintf("a/b/%d", i)) })
+		}
+		deleting.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

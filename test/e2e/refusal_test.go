@@ -161,7 +161,7 @@ func TestUp_DumpOfRedis74_WithExpiringFields_SaysWhatToDoThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, filepath.Join(dir, "dump.rdb"), command("--dir", dir), exitLocal, "cannot open "+dir, `db 0 key "sessions": a hash field with a deadline`,
-		"not supported", "HPERSIST", "cp -a", "Nothing has been changed")
+		"not supported", "mend:   HPERSIST", "Nothing has been changed")
 }
 
 func TestUp_DamagedLog_IsLeftAsItIs(t *testing.T) {
@@ -178,7 +178,8 @@ func TestUp_DamagedLog_IsLeftAsItIs(t *testing.T) {
 	if err := os.WriteFile(logs[0], content, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, dir, command("--dir", dir), exitLocal, "cannot open "+dir, "is damaged at byte 0", "cp -a", "Nothing has been changed")
+	refused(t, dir, command("--dir", dir), exitLocal, "cannot open "+dir, "is damaged at byte 0", "Nothing has been changed",
+		"look:   limpet check "+dir, "mend:   limpet repair --from "+dir+" --to ")
 }
 
 func TestUp_BadFlags_SayWhatIsWanted(t *testing.T) {
