@@ -49,7 +49,7 @@ func TestGuard_TheProgramHoldsTheLock_UntilItEnds(t *testing.T) {
 	if got := p.ask("GET a")[0].Text(); got != "1" {
 		t.Fatalf("a is %s", got)
 	}
-	execute(t, exec.Command(binary, "guard", "--dir", dir, "--", "redis-server")).want(exitRefused, "is in use by another server", "Nothing has been changed")
+	execute(t, exec.Command(binary, "guard", "--dir", dir, "--", "true")).want(exitRefused, "is in use by another server", "Nothing has been changed")
 	execute(t, exec.Command(binary, "up", "--dir", dir, "--api-addr", "127.0.0.1:0", "--store-addr", "127.0.0.1:0")).want(exitLocal, "Only one process may have a directory open")
 	execute(t, exec.Command(binary, "guard", "--dir", dir)).printed(0, "is in use: the server that has it open looks after it.")
 	p.signal(syscall.SIGTERM)
