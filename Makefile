@@ -48,6 +48,15 @@ lint: ## gofmt, vet, staticcheck, errcheck, ineffassign
 	$(TOOL) errcheck $(PKGS)
 	$(TOOL) ineffassign $(PKGS)
 
+.PHONY: test-compose
+test-compose: test-deps ## infra/ with a real Docker engine: images, compose file, persistence-test (10 minutes)
+	@docker info >/dev/null 2>&1 || { echo "no Docker engine answers: docker info says why"; \
+	  echo "get one:   apt-get install docker.io docker-compose, or https://docs.docker.com/engine/install/"; exit 1; }
+	scripts/compose-images.sh
+	$(GO) vet -tags compose ./cmd/limpet
+	$(GO) test -count=1 -timeout 20m -tags compose -run '^TestCompose' ./cmd/limpet; \
+	  code=$$?; scripts/compose-images.sh --remove; exit $$code
+
 .PHONY: torture
 torture: test-deps ## the long runs: kills, crashes, random models (about an hour)
 	LIMPET_TORTURE=1 $(GO) test -count=1 -timeout 3h $(PKGS)

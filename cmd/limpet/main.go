@@ -46,6 +46,9 @@ type commands struct {
 	History historyCmd `cmd:"" group:"backup" help:"Show what happened, to a key or to all, from an archive."`
 
 	Doctor doctorCmd `cmd:"" group:"files" help:"Look for what will lose data one day: files, server, compose file, machine."`
+	Guard  guardCmd  `cmd:"" group:"files" help:"Look at the files, cut a torn end off, and become the server that they belong to."`
+
+	PersistenceTest persistenceTestCmd `cmd:"" group:"service" help:"Try on this machine whether data and counts survive what they must: down -v, kill -9, a torn log, a wipe."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -201,7 +201,7 @@ func TestAlerts_FireWhenTheyShould(t *testing.T) {
 	if _, err := exec.LookPath("promtool"); err != nil {
 		t.Fatal("promtool not found: apt-get install --no-install-recommends prometheus")
 	}
-	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"test", "rules", "alerts_test.yml"}} {
+	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"check", "config", "compose.yml"}, {"test", "rules", "alerts_test.yml"}} {
 		c := exec.Command("promtool", args...)
 		c.Dir = prometheusDir
 		if out, err := c.CombinedOutput(); err != nil {
