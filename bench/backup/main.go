@@ -187,6 +187,7 @@ func (s *server) backups(ctx context.Context, limpet string, flags []string) (to
 		}
 		began := time.Now()
 		cmd := exec.CommandContext(ctx, limpet, append([]string{"backup", "--dir", s.dir, "--to", to}, flags...)...)
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it leaves nothing behind
 		if out, err := cmd.CombinedOutput(); err == nil {
 			took = append(took, time.Since(began).Seconds())
 		} else if ctx.Err() == nil {
