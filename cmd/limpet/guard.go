@@ -16,6 +16,7 @@ import (
 
 	"limpet/aof"
 	"limpet/internal/check"
+	"limpet/internal/conf"
 	"limpet/vfs"
 )
 
@@ -180,9 +181,20 @@ func kept(r *check.Report) string {
 	return count(keys, "key") + " in an RDB, " + count(commands, "command")
 }
 
-// wantsLog tells whether a redis-server's command line switches the log on.
-func wantsLog(args []string) bool {
-	return strings.Contains(strings.ToLower(strings.Join(args, " "))+" ", "--appendonly yes ")
+// wantsLog tells whether a server that is started so keeps a log, by its command
+// line and the file that this names. Of a configuration that cannot be read here, as
+// that of a later Redis, only the command line's own words count.
+func wantsLog(program []string) bool {
+	if len(program) == 0 {
+		return false
+	}
+	args, err := conf.SplitArgs(program[1:])
+	if err == nil && !args.Stdin { // which is the server's to read
+		if s, err := readSettings(conf.Parser{MissingDirOK: true}, args, "", ""); err == nil {
+			return s.Get("appendonly") == "yes"
+		}
+	}
+	return strings.Contains(strings.ToLower(strings.Join(program, " "))+" ", "--appendonly yes ")
 }
 
 // cut cuts the torn end of each log off, and keeps it beside.

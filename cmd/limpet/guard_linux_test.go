@@ -80,6 +80,11 @@ func TestGuard_DamageOrADumpAlone_IsRefused_AndNothingChanges(t *testing.T) {
 			t.Errorf("%s has changed: %v\n%s", dir, err, diff)
 		}
 	}
+	// The log may be switched on in the server's file, too; without one the dump counts.
+	config := filepath.Join(shortDir(t), "redis.conf")
+	writeFile(t, config, "save 3600 1\nappendonly yes\n")
+	execute(t, exec.Command(binary, "guard", "--dir", dumpOnly, "--", "true", config)).want(exitSevere, "a dump and no log")
+	execute(t, exec.Command(binary, "guard", "--dir", dumpOnly, "--", "true", config, "--appendonly", "no")).printed(0, "is sound: a dump and no log")
 	execute(t, exec.Command(binary, "guard", "--dir", shortDir(t))).printed(0, "is empty: a new store begins.")
 }
 

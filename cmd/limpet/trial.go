@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"limpet/internal/check"
+	"limpet/internal/info"
 	"limpet/vfs"
 )
 
@@ -273,12 +274,11 @@ func (t *trial) info(ctx context.Context, field string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(fmt.Sprint(text)) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), field+":"); ok {
-			return v, nil
-		}
+	fields := info.Parse(fmt.Sprint(text))
+	if !fields.Has(field) {
+		return "", fmt.Errorf("INFO persistence has no %s", field)
 	}
-	return "", fmt.Errorf("INFO persistence has no %s", field)
+	return fields.Text(field), nil
 }
 
 // wipe empties the data directory, which stays.
