@@ -127,3 +127,36 @@ func TestReal_TimersAndTickersFire(t *testing.T) {
 		t.Error("time did not pass")
 	}
 }
+
+func TestEvery_CallsEachPeriod_AndStopWaitsForTheCall(t *testing.T) {
+	c := NewFake(time.Unix(0, 0))
+	calls, n, ended := make(chan struct{}), 0, false // n and ended are read when stop has returned
+	stop := Every(t.Context(), c, time.Minute, func(ctx context.Context) {
+		calls <- struct{}{}
+		if n++; n == 4 {
+			<-ctx.Done()
+			ended = true
+		}
+	})
+	for range 3 {
+		select {
+		case <-calls:
+			t.Fatal("called before the time")
+		default:
+		}
+		c.Advance(time.Minute)
+		<-calls
+	}
+	c.Advance(time.Minute)
+	<-calls
+	stop()
+	if n != 4 || !ended {
+		t.Errorf("stop did not wait for call %d", n)
+	}
+	c.Advance(time.Hour)
+	select {
+	case <-calls:
+		t.Error("called after stop")
+	default:
+	}
+}

@@ -63,24 +63,11 @@ func (r Reader) hold(ctx context.Context, s Store) (release func()) {
 	if err != nil || write(ctx) != nil {
 		return func() {}
 	}
-	renewing, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	ticker := r.Clock.NewTicker(readingRenew)
-	go func() {
-		defer close(ended)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-renewing.Done():
-				return
-			case <-ticker.C():
-				_ = write(renewing) // the next one may succeed, long before it goes stale
-			}
-		}
-	}()
+	stop := clock.Every(ctx, r.Clock, readingRenew, func(ctx context.Context) {
+		_ = write(ctx) // the next one may succeed, long before it goes stale
+	})
 	return func() {
 		stop()
-		<-ended
 		// Also when the work was interrupted; else the lease goes stale by itself.
 		_ = s.Delete(context.WithoutCancel(ctx), key)
 	}

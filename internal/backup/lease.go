@@ -42,24 +42,11 @@ func hold(ctx context.Context, s *target.Store, clk clock.Clock, l lease) (relea
 	if err := write(ctx); err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	ticker := clk.NewTicker(leaseRenew)
-	go func() {
-		defer close(ended)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C():
-				_ = write(ctx) // the next one may succeed, long before it runs out
-			}
-		}
-	}()
+	stop := clock.Every(ctx, clk, leaseRenew, func(ctx context.Context) {
+		_ = write(ctx) // the next one may succeed, long before it runs out
+	})
 	return func() {
 		stop()
-		<-ended
 		// Also when the work was interrupted; else the lease runs out by itself.
 		_ = s.Delete(context.WithoutCancel(ctx), key)
 	}, nil
